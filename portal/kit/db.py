@@ -1,0 +1,131 @@
+"""The database: one declarative base, one engine to write and one that cannot, and the sessions handed to requests.
+
+SQLite and PostgreSQL are equals here: what one of them needs is hidden in this module.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from portal.kit.settings import get_settings
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Base(DeclarativeBase):
+    """Parent of every table."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, always aware and in UTC. SQLite stores it naive, so the zone is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a point in time needs its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def _sqlite_engine(url: str, *, read_only: bool) -> Engine:
+    path = make_url(url).database
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-32000",
+            "mmap_size=1073741824",
+            f"query_only={'ON' if read_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@lru_cache(maxsize=4)
+def _engine(url: str, read_only: bool) -> Engine:
+    if url.startswith("sqlite"):
+        return _sqlite_engine(url, read_only=read_only)
+    options = {"postgresql_readonly": True} if read_only else {}
+    return create_engine(url, pool_pre_ping=True, execution_options=options)
+
+
+def writing_engine() -> Engine:
+    """The engine that may write. On SQLite its transactions take the write lock when they begin."""
+    return _engine(get_settings().resolved_database_url, False)
+
+
+def reading_engine() -> Engine:
+    """The engine for everything that only looks: the database itself refuses a write through it."""
+    return _engine(get_settings().resolved_database_url, True)
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """A session that commits at its end, or rolls back on an error."""
+    with Session(writing_engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session that cannot write."""
+    with Session(reading_engine(), expire_on_commit=False) as session:
+        yield session
+
+
+def _writing_dependency() -> Iterator[Session]:
+    with writing() as session:
+        yield session
+
+
+def _reading_dependency() -> Iterator[Session]:
+    with reading() as session:
+        yield session
+
+
+# Function scope commits before the answer leaves: nobody holds a receipt for something that was never saved.
+WritingSession = Annotated[Session, Depends(_writing_dependency, scope="function")]
+ReadingSession = Annotated[Session, Depends(_reading_dependency, scope="function")]

@@ -1,0 +1,21 @@
+"""What a search engine is told about one entity, and how it is read from the register."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EntityDocument:
+    """One entity as an engine indexes it. Engines answer with codes; what people see is read from `record`."""
+
+    code: str
+    name: str
+    former_names: tuple[str, ...] = ()
+    address: str = ""
+    district: str = ""
+    """GB/T 2260, six digits, or empty."""
+    industry: str = ""
+    """GB/T 4754 section A to T, or empty."""
+    type: str = ""
+    status: str = ""
+    lists: tuple[str, ...] = ()
+    """Lists the entity stands on, of `record.codes.LISTS`."""

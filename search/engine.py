@@ -1,0 +1,82 @@
+"""The one interface every search engine keeps, and the shapes that pass through it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from search.documents import EntityDocument
+
+Match = Literal["code", "name", "former_name", "pinyin", "initials", "address", "similar"]
+"""Why an entity was found. `similar`: the query was read with a character wrong, missing, extra or swapped."""
+
+Facet = Literal["district", "industry", "type", "status", "listed"]
+
+MAX_HITS = 1_000
+"""Paging reaches this far; whoever wants all of it uses open data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a result must also be. None means that it does not matter."""
+
+    district: str | None = None
+    industry: str | None = None
+    type: str | None = None
+    status: str | None = None
+    listed: str | None = None
+    """A list's name, or `any` for entities that stand on at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    code: str
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hits `offset` to `offset + limit`, best first."""
+
+    hits: Sequence[Hit]
+    total: int
+    """Entities that answer the query and the filters; exact while the query is answered as typed, for similar
+    matches the number of candidates worth showing."""
+    facets: dict[Facet, dict[str, int]] = field(default_factory=dict)
+    """Counts by value over all matches. A facet's own filter is left out of its counts, so that one can switch."""
+    more: bool = False
+    """Whether a further page exists within MAX_HITS."""
+
+
+class EngineUnavailable(Exception):
+    """The engine cannot answer now. Callers say so, and look up codes in the register instead."""
+
+
+class SearchEngine(Protocol):
+    """Finds entities by what people half remember of them."""
+
+    def search(self, text: str, filters: Filters, *, limit: int, offset: int = 0) -> Page:
+        """Best matches for `text` as a person typed it (any length up to search.query.MAX_LENGTH, any characters).
+
+        An empty `text` lists everything that the filters let through.
+        """
+        ...
+
+    def suggest(self, text: str, *, limit: int) -> list[str]:
+        """Codes of the likeliest entities while somebody is typing `text`."""
+        ...
+
+    def exact(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Codes of the entities whose present or former name is the given one after folding, by name as given."""
+        ...
+
+    def write(self, documents: Iterable[EntityDocument], removed: Collection[str] = ()) -> None:
+        """Add or replace the documents and drop the removed codes, in one commit that readers see soon."""
+        ...
+
+    def rebuild(self, documents: Iterable[EntityDocument]) -> int:
+        """Build a new index beside the live one and switch to it at the end. Returns the number of documents."""
+        ...
+
+    def count(self) -> int:
+        """Number of entities in the index."""
+        ...
