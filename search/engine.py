@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol
 
+from portal.kit.settings import get_settings
 from search.documents import EntityDocument
 
 Match = Literal["code", "name", "former_name", "pinyin", "initials", "address", "similar"]
@@ -80,3 +82,11 @@ class SearchEngine(Protocol):
     def count(self) -> int:
         """Number of entities in the index."""
         ...
+
+
+@lru_cache(maxsize=1)
+def current() -> SearchEngine:
+    """The engine of this process, as the settings choose it."""
+    from search.embedded import EmbeddedEngine
+
+    return EmbeddedEngine(get_settings().data_dir / "search")

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -61,7 +60,7 @@ def _sqlite_engine(url: str, *, read_only: bool) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"check_same_thread": False})
+    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
@@ -89,7 +88,7 @@ def _engine(url: str, read_only: bool) -> Engine:
     if url.startswith("sqlite"):
         return _sqlite_engine(url, read_only=read_only)
     options = {"postgresql_readonly": True} if read_only else {}
-    return create_engine(url, pool_pre_ping=True, execution_options=options)
+    return create_engine(url, pool_pre_ping=True, hide_parameters=True, execution_options=options)
 
 
 def writing_engine() -> Engine:
@@ -114,18 +113,3 @@ def reading() -> Iterator[Session]:
     """A session that cannot write."""
     with Session(reading_engine(), expire_on_commit=False) as session:
         yield session
-
-
-def _writing_dependency() -> Iterator[Session]:
-    with writing() as session:
-        yield session
-
-
-def _reading_dependency() -> Iterator[Session]:
-    with reading() as session:
-        yield session
-
-
-# Function scope commits before the answer leaves: nobody holds a receipt for something that was never saved.
-WritingSession = Annotated[Session, Depends(_writing_dependency, scope="function")]
-ReadingSession = Annotated[Session, Depends(_reading_dependency, scope="function")]

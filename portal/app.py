@@ -1,0 +1,65 @@
+"""The web application: the only place where all areas meet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+import record.area
+import search.area
+from portal import pages
+from portal.kit import limits, logs, web
+from portal.kit.area import Area
+from portal.kit.settings import get_settings
+
+AREAS: tuple[Area, ...] = (record.area.AREA, search.area.AREA)
+
+API_DESCRIPTION = """\
+The open register of market entities, as this portal's pages show it. Read-only and free; no key is needed.
+
+* Errors are problem documents (RFC 9457) with a `remedy` that says what to do next.
+* Lists are `{"items": […], "total": n, "next": cursor or null}`. Send `cursor` back unchanged for the next page.
+* Times are UTC, ISO 8601, with `Z`. Unknown query parameters are refused with 422.
+* Every answer says in `RateLimit` and `RateLimit-Policy` what is left; a 429 says in `Retry-After` how long to wait.
+"""
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
+    yield
+
+
+def _api_router() -> APIRouter:
+    api = limits.router(prefix="/api/v1")
+    for area in AREAS:
+        for part in area.api:
+            api.include_router(part)
+    return api
+
+
+def create_app() -> FastAPI:
+    """The portal's web application with every area's pages and API."""
+    logs.configure()
+    app = FastAPI(
+        title="Gongzhi open API",
+        version="1",
+        description=API_DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.limiter = limits.limiter()
+    web.add_error_handlers(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(web.Frame)
+    app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
+    app.include_router(pages.router)
+    for area in AREAS:
+        for part in area.pages:
+            app.include_router(part)
+    app.include_router(_api_router())
+    return app

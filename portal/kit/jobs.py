@@ -1,0 +1,199 @@
+"""Work that leaves after a commit. The row in the `job` table is the truth; a Celery message is only a nudge.
+
+    @jobs.task("search.follow", on="entity.changed")
+    def follow(codes: list[str]) -> None: ...
+
+    jobs.after_commit(session, "entity.changed", codes)   # one row for each subscriber, in the same transaction
+
+A job may run twice, so a task must be safe to repeat. A process that dies costs a repeat, never a loss: its lease runs
+out and the sweeper offers the row again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import JSON, Index, String, delete, func, select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.kit import db
+from portal.kit.db import Base, UtcDateTime
+
+LEASE = timedelta(minutes=5)
+"""How long one run may take before another worker may take the job over."""
+RESEND = timedelta(seconds=10)
+"""How long a nudge may go unanswered before the sweeper sends it again."""
+MAX_TRIES = 12
+LONGEST_BACKOFF = timedelta(hours=1)
+KEEP_DONE = timedelta(days=7)
+ITEMS_PER_JOB = 1_000
+
+log = structlog.get_logger()
+
+
+class Job(Base):
+    """One piece of work: waiting, running, done, or failed for good after MAX_TRIES."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_state_due_at", "state", "due_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(String(64))
+    items: Mapped[list[Any]] = mapped_column(JSON)
+    """What the task is called with: ids and codes, never content."""
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    tries: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(String(200))
+    """The last failure's class, without its text, which might quote what must not be stored."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    name: str
+    run: Callable[[list[Any]], None]
+
+
+TASKS: dict[str, Task] = {}
+SUBSCRIBERS: dict[str, list[str]] = {}
+
+
+def task(
+    name: str, *, on: str | None = None
+) -> Callable[[Callable[[list[Any]], None]], Callable[[list[Any]], None]]:
+    """Register a function of a `tasks.py` under `name`, woken by the event `on` if one is given."""
+
+    def register(function: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
+        TASKS[name] = Task(name, function)
+        subscribers = SUBSCRIBERS.setdefault(on, []) if on else []
+        if name not in subscribers:
+            subscribers.append(name)
+        return function
+
+    return register
+
+
+def after_commit(session: Session, event: str, items: Sequence[Any]) -> None:
+    """Tell every subscriber of `event` about `items` once the session's transaction has committed."""
+    for name in SUBSCRIBERS.get(event, []):
+        for start in range(0, len(items), ITEMS_PER_JOB):
+            add(session, name, list(items[start : start + ITEMS_PER_JOB]))
+
+
+def add(session: Session, task_name: str, items: list[Any]) -> None:
+    """Write one job for one task; it runs after the session's transaction has committed."""
+    moment = db.now()
+    session.add(Job(task=task_name, items=items, state="waiting", due_at=moment, created_at=moment))
+
+
+def due(limit: int = 100) -> list[int]:
+    """Jobs that nobody holds, oldest first. Each is not offered again for a while, so that nudges do not pile up."""
+    moment = db.now()
+    orphaned = (Job.state == "running") & (Job.leased_until < moment)
+    waiting = (Job.state == "waiting") & (Job.due_at <= moment)
+    chosen = select(Job.id).where(waiting | orphaned).order_by(Job.id).limit(limit)
+    with db.reading() as session:
+        ids = list(session.scalars(chosen))
+    if not ids:
+        return []
+    with db.writing() as session:
+        session.execute(
+            update(Job).where(Job.id.in_(ids), Job.state == "waiting").values(due_at=moment + RESEND)
+        )
+    return ids
+
+
+def _lease(job_id: int) -> Job | None:
+    moment = db.now()
+    free = (Job.state == "waiting") | ((Job.state == "running") & (Job.leased_until < moment))
+    with db.writing() as session:
+        taken = session.execute(
+            update(Job)
+            .where(Job.id == job_id, free)
+            .values(state="running", leased_until=moment + LEASE, tries=Job.tries + 1)
+        )
+        if not isinstance(taken, CursorResult) or taken.rowcount != 1:
+            return None
+        return session.get_one(Job, job_id)
+
+
+def _backoff(tries: int) -> timedelta:
+    return min(timedelta(seconds=2**tries), LONGEST_BACKOFF)
+
+
+def run(job_id: int) -> bool:
+    """Run one job if nobody else holds it. Returns whether it was run and succeeded; a failure is kept for later."""
+    job = _lease(job_id)
+    if job is None:
+        return False
+    started = time.monotonic()
+    try:
+        TASKS[job.task].run(job.items)
+    except Exception as error:  # the boundary: whatever a task raises is kept on its row, and tried again
+        gave_up = job.tries >= MAX_TRIES
+        log.warning(
+            "job.failed",
+            job=job.id,
+            task=job.task,
+            tries=job.tries,
+            error=type(error).__name__,
+            final=gave_up,
+        )
+        _settle(
+            job,
+            state="failed" if gave_up else "waiting",
+            due_at=db.now() + _backoff(job.tries),
+            error=type(error).__name__,
+        )
+        return False
+    _settle(job, state="done", finished_at=db.now(), error=None)
+    log.info("job.done", job=job.id, task=job.task, ms=round((time.monotonic() - started) * 1000))
+    return True
+
+
+def _settle(job: Job, **values: object) -> None:
+    """Write how the run ended, unless its lease had run out and another worker took the job over meanwhile."""
+    still_ours = (Job.id == job.id) & (Job.state == "running") & (Job.tries == job.tries)
+    with db.writing() as session:
+        session.execute(update(Job).where(still_ours).values(leased_until=None, **values))
+
+
+def drain(
+    progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)
+) -> bool:
+    """Run, or wait for whoever runs, every job that is in the table now. Returns whether all of them are done.
+
+    `progress` is told how many are left. Jobs that fail are left to their back-off, and the answer is False.
+    """
+    with db.reading() as session:
+        newest = session.scalar(select(func.max(Job.id))) or 0
+    deadline = time.monotonic() + patience.total_seconds()
+    unfinished = select(Job.id, Job.tries, Job.state).where(
+        Job.id <= newest, Job.state.in_(("waiting", "running"))
+    )
+    while time.monotonic() < deadline:
+        with db.reading() as session:
+            left = session.execute(unfinished.order_by(Job.id)).all()
+        progress(len(left))
+        if not left:
+            return True
+        fresh = [row.id for row in left if row.state == "waiting" and row.tries == 0]
+        if not any(run(job_id) for job_id in fresh[:50]):
+            if all(row.tries > 0 and row.state == "waiting" for row in left):
+                return False
+            time.sleep(0.1)
+    return False
+
+
+def purge() -> int:
+    """Delete jobs that were done a week ago. Returns how many."""
+    with db.writing() as session:
+        gone = session.execute(delete(Job).where(Job.state == "done", Job.finished_at < db.now() - KEEP_DONE))
+        return gone.rowcount if isinstance(gone, CursorResult) else 0

@@ -1,0 +1,25 @@
+"""Alembic's environment: migrates the database of this process's settings."""
+
+from alembic import context
+
+import portal.kit.jobs
+import record.models
+from portal.kit import db
+
+__all__ = ["portal", "record"]
+
+
+def run() -> None:
+    with db.writing_engine().connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=db.Base.metadata,
+            render_as_batch=connection.dialect.name == "sqlite",
+            compare_type=True,
+            user_module_prefix="db.",
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

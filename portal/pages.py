@@ -1,0 +1,33 @@
+"""Pages that belong to no area: home, help, about, developers, and health."""
+
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+
+from portal.kit import limits, web
+from portal.kit.limits import door
+
+router = limits.router(include_in_schema=False)
+
+
+@router.get("/")
+@door(who="anyone", limit="300/minute")
+def home(request: Request) -> Response:
+    return web.page(request, "pages/home.html")
+
+
+@router.get("/healthz")
+@door(who="anyone", limit="600/minute")
+def healthz(request: Request) -> dict[str, Any]:
+    """Whether this process answers at all."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+@door(who="anyone", limit="600/minute")
+def readyz(request: Request, session: web.ReadingSession) -> Response:
+    """Whether what this process needs answers too."""
+    session.execute(text("select 1"))
+    return JSONResponse({"status": "ready"})

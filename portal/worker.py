@@ -1,0 +1,126 @@
+"""The Celery application: runs the jobs of the `job` table, and the whole timetable.
+
+`python -m portal.worker` is the one worker process of an embedded portal: Celery over its in-memory broker, the
+sweeper and beat as threads beside it. With a real broker, any number of workers run the same module.
+"""
+
+import os
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import Celery, bootsteps
+from celery.beat import Scheduler, Service
+from celery.schedules import crontab
+from sqlalchemy.exc import OperationalError
+
+from portal.kit import db, jobs, logs
+from portal.kit.settings import get_settings
+from search import tasks as search_tasks
+
+__all__ = ["celery", "search_tasks"]
+
+SWEEP_EVERY_SECONDS = 0.25
+
+# The whole timetable: when which task of a `tasks.py` is put into the job table. Times are Shanghai's.
+TIMETABLE = {
+    "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
+    "bring the search index level with the register": {
+        "schedule": timedelta(minutes=10),
+        "args": ("search.catch_up",),
+    },
+}
+
+log = structlog.get_logger()
+
+celery = Celery("portal", broker=get_settings().broker_url)
+celery.conf.update(
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_default_queue="jobs",
+    worker_prefetch_multiplier=4,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"polling_interval": 0.05}
+    if get_settings().broker_url.startswith("memory:")
+    else {},
+    timezone="Asia/Shanghai",
+    beat_schedule={name: {"task": "portal.plan", **entry} for name, entry in TIMETABLE.items()},
+)
+
+
+@celery.task(name="portal.run")  # type: ignore[untyped-decorator]
+def run(job_id: int) -> None:
+    """Run one row of the job table."""
+    jobs.run(job_id)
+
+
+@celery.task(name="portal.plan")  # type: ignore[untyped-decorator]
+def plan(task_name: str) -> None:
+    """Put one task of the timetable into the job table."""
+    with db.writing() as session:
+        jobs.add(session, task_name, [])
+
+
+@jobs.task("jobs.purge")
+def purge(_items: list[Any]) -> None:
+    """Forget jobs that were done long ago."""
+    jobs.purge()
+
+
+class Sweeper(bootsteps.StartStopStep):
+    """Offers Celery the jobs that nobody holds, and keeps the timetable, for as long as the worker lives."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stopping = threading.Event()
+        self._beat = Service(celery, scheduler_cls=Scheduler)
+
+    def start(self, parent: Any) -> None:
+        threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
+        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
+
+    def stop(self, parent: Any) -> None:
+        self._stopping.set()
+        self._beat.stop()
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(SWEEP_EVERY_SECONDS):
+            try:
+                for job_id in jobs.due():
+                    run.delay(job_id)
+            except OperationalError as error:
+                log.warning("sweeper.database_away", error=type(error).__name__)
+                self._stopping.wait(2)
+
+
+celery.steps["worker"].add(Sweeper)
+
+
+def _stop_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), 15)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def main() -> None:
+    """Run the worker until it is told to stop."""
+    logs.configure()
+    _stop_with_parent()
+    celery.Worker(
+        pool_cls="threads", concurrency=2, loglevel="WARNING", quiet=True, hostname="portal@%h"
+    ).start()
+
+
+if __name__ == "__main__":
+    main()

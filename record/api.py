@@ -1,0 +1,5 @@
+"""JSON: one entity of the register."""
+
+from portal.kit import limits
+
+router = limits.router()

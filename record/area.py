@@ -1,0 +1,6 @@
+"""What the record brings to the portal."""
+
+from portal.kit.area import Area
+from record import api, views
+
+AREA = Area(name="record", pages=(views.router,), api=(api.router,))
