@@ -6,7 +6,6 @@ SQLite and PostgreSQL are equals here: what one of them needs is hidden in this 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +82,23 @@ def _sqlite_engine(url: str, *, read_only: bool) -> Engine:
     return engine
 
 
-@lru_cache(maxsize=4)
-def _engine(url: str, read_only: bool) -> Engine:
+_engines: dict[tuple[str, bool], Engine] = {}
+
+
+def _engine(*, read_only: bool) -> Engine:
+    key = (get_settings().resolved_database_url, read_only)
+    if key not in _engines:
+        _engines[key] = _make_engine(*key)
+    return _engines[key]
+
+
+def dispose() -> None:
+    """Close every connection of this process: before it forks, or when its settings change."""
+    while _engines:
+        _engines.popitem()[1].dispose()
+
+
+def _make_engine(url: str, read_only: bool) -> Engine:
     if url.startswith("sqlite"):
         return _sqlite_engine(url, read_only=read_only)
     options = {"postgresql_readonly": True} if read_only else {}
@@ -93,12 +107,12 @@ def _engine(url: str, read_only: bool) -> Engine:
 
 def writing_engine() -> Engine:
     """The engine that may write. On SQLite its transactions take the write lock when they begin."""
-    return _engine(get_settings().resolved_database_url, False)
+    return _engine(read_only=False)
 
 
 def reading_engine() -> Engine:
     """The engine for everything that only looks: the database itself refuses a write through it."""
-    return _engine(get_settings().resolved_database_url, True)
+    return _engine(read_only=True)
 
 
 @contextmanager

@@ -1,0 +1,192 @@
+"""What tests share: a portal of their own on either database, a client, a served demonstration portal, a browser."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from portal import migrations
+from portal.kit import db, limits
+from portal.kit.settings import get_settings
+from search import engine
+
+PORTAL = Path(sys.executable).with_name("portal")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# ---- nothing leaves this machine ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_outside_sockets() -> Iterator[None]:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if str(host) not in ("localhost", "::1") and not str(host).startswith("127."):
+            raise AssertionError(f"a test reached for {host}")
+        connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    yield
+    patch.undo()
+
+
+# ---- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+
+def _as_postgres(command: list[str]) -> None:
+    # initdb refuses to run as root, so root steps down to the user that Debian's package made.
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*prefix, *command], check=True, capture_output=True, cwd="/")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this test process's own. Yields the URL of its `postgres` database."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+    home = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
+    if os.geteuid() == 0:
+        shutil.chown(home, "postgres", "postgres")
+    data, port = home / "data", free_port()
+    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
+    _as_postgres([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
+    _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"])
+    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"])
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _execute(server: str, statement: str) -> None:
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]
+
+
+# ---- one portal a test ----------------------------------------------------------------------------------------------
+
+
+def use_settings(patch: pytest.MonkeyPatch, **values: object) -> None:
+    """Make `PORTAL_*` settings those of this process, as if it had just started with them."""
+    for name, value in values.items():
+        patch.setenv(f"PORTAL_{name.upper()}", str(value))
+    forget_settings()
+
+
+def forget_settings() -> None:
+    db.dispose()
+    for cached in (get_settings, engine.current):
+        cached.cache_clear()
+    limits.limiter().reset()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty, migrated portal on SQLite in a folder of its own, which is yielded."""
+    use_settings(monkeypatch, data_dir=tmp_path / "var", database_url="")
+    migrations.upgrade()
+    yield tmp_path / "var"
+    forget_settings()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty, migrated portal on each database in turn. Yields the database's kind."""
+    if request.param == "sqlite":
+        use_settings(monkeypatch, data_dir=tmp_path / "var", database_url="")
+        migrations.upgrade()
+        yield "sqlite"
+        forget_settings()
+        return
+    server: str = request.getfixturevalue("postgres")
+    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+    _execute(server, f"CREATE DATABASE {name}")
+    use_settings(monkeypatch, data_dir=tmp_path / "var", database_url=server.rsplit("/", 1)[0] + f"/{name}")
+    migrations.upgrade()
+    yield "postgresql"
+    forget_settings()
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    """The web application in this process, over whichever portal the test asked for."""
+    from portal.app import create_app
+
+    with TestClient(create_app(), base_url="http://127.0.0.1:8000") as made:
+        yield made
+
+
+# ---- the portal as people meet it -----------------------------------------------------------------------------------
+
+
+def wait_until_served(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the portal ended instead of serving"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+@contextlib.contextmanager
+def served(data_dir: Path, **settings: str) -> Iterator[str]:
+    """Run `portal serve` over a data folder. Yields its address."""
+    port = free_port()
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(data_dir), "PORTAL_DATABASE_URL": "", **settings}
+    process = subprocess.Popen([PORTAL, "serve", "--port", str(port)], env=environment)
+    try:
+        wait_until_served(f"http://127.0.0.1:{port}/healthz", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a portal that `portal demo` filled with a thousand entities. Copy it before you change it."""
+    folder = tmp_path_factory.mktemp("demo") / "var"
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(folder), "PORTAL_DATABASE_URL": ""}
+    subprocess.run([PORTAL, "demo", "--entities", "1000"], env=environment, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def portal_url(demo_data: Path) -> Iterator[str]:
+    """Address of a served portal with demonstration data; rate limits are off, for browsers ask fast."""
+    with served(demo_data, PORTAL_RATE_LIMITS_ENABLED="false") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium under Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    quiet = "no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync no-first-run"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            args=[f"--{flag}" for flag in quiet.split()],
+        )
+        yield made
+        made.close()
