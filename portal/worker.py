@@ -7,7 +7,6 @@ sweeper and beat as threads beside it. With a real broker, any number of workers
 import os
 import threading
 import time
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -28,8 +27,8 @@ SWEEP_EVERY_SECONDS = 0.25
 TIMETABLE = {
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
-        "schedule": timedelta(minutes=10),
-        "args": ("search.catch_up",),
+        "schedule": crontab(minute=30, hour=3),
+        "args": ("search.mend",),
     },
 }
 

@@ -1,1 +1,18 @@
 """Jobs that keep the search index level with the register."""
+
+from typing import Any
+
+from portal.kit import jobs
+from search import index
+
+
+@jobs.task("search.follow", on="entity.changed")
+def follow(codes: list[Any]) -> None:
+    """Index what changed."""
+    index.follow(codes)
+
+
+@jobs.task("search.mend")
+def mend(_items: list[Any]) -> None:
+    """Rebuild an index that was lost or has fallen behind."""
+    index.mend()

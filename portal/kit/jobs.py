@@ -192,6 +192,12 @@ def drain(
     return False
 
 
+def recent(task_name: str, *, since: datetime) -> list[list[Any]]:
+    """What a task was given since then, whatever became of it: for a follower that starts anew."""
+    with db.reading() as session:
+        return list(session.scalars(select(Job.items).where(Job.task == task_name, Job.created_at >= since)))
+
+
 def purge() -> int:
     """Delete jobs that were done a week ago. Returns how many."""
     with db.writing() as session:
