@@ -1,0 +1,114 @@
+"""The house's rules (docs/architecture.md), read off the code itself."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from fastapi.routing import APIRoute
+
+from portal import migrations, worker
+from portal.app import create_app
+from portal.kit import jobs
+from portal.kit.limits import door_of
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("portal", "record", "search")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def routes() -> Iterator[APIRoute]:
+    """Every route that an area or page declares, however deep its router is nested."""
+
+    def walk(level: list[object]) -> Iterator[APIRoute]:
+        for route in level:
+            if isinstance(route, APIRoute):
+                yield route
+            else:
+                yield from walk(getattr(getattr(route, "original_router", route), "routes", []) or [])
+
+    yield from walk(list(create_app().routes))
+
+
+def test_the_walk_over_routes_finds_pages_and_api() -> None:
+    paths = {route.path for route in routes()}
+    assert "/" in paths
+    assert any(path.endswith("/entities/check") for path in paths)
+
+
+def test_every_route_declares_who_may_use_it_and_how_often() -> None:
+    assert [route.path for route in routes() if door_of(route.endpoint) is None] == []
+
+
+def test_every_route_that_takes_a_body_limits_its_size_and_no_other_takes_one() -> None:
+    for route in routes():
+        declared = door_of(route.endpoint)
+        assert declared is not None
+        assert bool(declared.body_bytes) == bool(route.methods & {"POST", "PUT", "PATCH"}), route.path
+
+
+def test_imports_go_downward_only() -> None:
+    lint = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert lint.returncode == 0, lint.stdout
+
+
+def test_only_the_embedded_engine_knows_tantivy() -> None:
+    knowing = [p.relative_to(ROOT).as_posix() for p in SOURCES if re.search(r"\bimport tantivy|\bfrom tantivy", p.read_text())]
+    assert all(name.startswith("search/embedded") for name in knowing), knowing
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    empty_words = {"utils", "helpers", "common", "services", "managers", "repositories", "misc"}
+    assert [path for path in SOURCES if empty_words & set(path.with_suffix("").parts)] == []
+
+
+def test_modules_and_functions_stay_readable() -> None:
+    too_long = []
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > 500:
+            too_long.append(path.name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > 60:
+                    too_long.append(f"{path.name}:{node.name}")
+    assert too_long == []
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    silent = [p for p in SOURCES if p.name != "__init__.py" and "versions" not in p.parts and not ast.get_docstring(ast.parse(p.read_text()))]
+    assert silent == []
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [p.name for p in SOURCES if re.search(r"os\.(environ|getenv)", p.read_text())]
+    assert readers == []
+
+
+def test_every_entry_of_the_timetable_and_every_subscriber_names_a_task_that_exists() -> None:
+    named = {entry["args"][0] for entry in worker.TIMETABLE.values()}
+    named |= {name for names in jobs.SUBSCRIBERS.values() for name in names}
+    assert named <= set(jobs.TASKS)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    reasons = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    wanted = [
+        line.split("[")[0]
+        for name in ("runtime", "dev", "uv")
+        for line in (ROOT / "requirements" / f"{name}.in").read_text().split()
+        if line not in ("-c", "runtime.txt")
+    ]
+    assert [name for name in wanted if f"**{name}**" not in reasons] == []
+
+
+@pytest.mark.usefixtures("database")
+def test_the_migrations_make_what_the_models_say() -> None:
+    command.check(migrations.config())
