@@ -10,7 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 import record.area
 import search.area
 from portal import pages
-from portal.kit import limits, logs, web
+from portal.kit import limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
 
@@ -62,4 +62,5 @@ def create_app() -> FastAPI:
         for part in area.pages:
             app.include_router(part)
     app.include_router(_api_router())
+    openapi.publish(app)
     return app

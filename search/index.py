@@ -13,6 +13,8 @@ from search.documents import EntityDocument, document
 OVERLAP = timedelta(minutes=10)
 """A change may commit this long after its job was written; a rebuild follows again what is as recent."""
 
+PROGRESS_EVERY = 5_000
+
 Progress = Callable[[int, int | None], None]
 
 log = structlog.get_logger()
@@ -38,7 +40,7 @@ def rebuild(progress: Progress = _silent) -> int:
 
         def documents() -> Iterator[EntityDocument]:
             for done, row in enumerate(entities.stream(session), start=1):
-                if done % 5_000 == 0:
+                if done % PROGRESS_EVERY == 0:
                     progress(done, total)
                 yield document(row)
 

@@ -21,6 +21,10 @@ class PortalError(Exception):
         self.errors = errors or []
 
 
+class BadRequest(PortalError):
+    """The body is not what its Content-Type says."""
+
+
 class InvalidInput(PortalError):
     status = 422
     slug = "invalid-input"

@@ -1,0 +1,82 @@
+"""The search index follows the register: through jobs, through a rebuild, and after it was lost."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from portal.kit import db, jobs
+from record import demo
+from record.models import Entity
+from search import engine, index
+from search.engine import Filters
+
+
+def rename(code: str, name: str) -> None:
+    from record.names import fold
+
+    with db.writing() as session:
+        entity = session.get_one(Entity, code)
+        entity.name, entity.name_key, entity.changed_at = name, fold(name), db.now()
+        jobs.after_commit(session, "entity.changed", [code])
+
+
+def codes_for(text: str) -> list[str]:
+    return [hit.code for hit in engine.current().search(text, Filters(), limit=10).hits]
+
+
+@pytest.fixture
+def one(embedded: Path) -> str:
+    """Code of one entity of a small indexed portal."""
+    demo.fill(100)
+    index.rebuild()
+    with db.reading() as session:
+        return session.query(Entity).order_by(Entity.code).first().code  # type: ignore[union-attr]
+
+
+def test_a_changed_name_is_found_once_its_job_has_run(one: str) -> None:
+    rename(one, "上海奇观异想科技有限公司")
+    assert one not in codes_for("奇观异想")
+    assert jobs.drain()
+    assert codes_for("奇观异想") == [one]
+
+
+def test_a_removed_entity_is_found_no_longer(one: str) -> None:
+    with db.writing() as session:
+        name = session.get_one(Entity, one).name
+        session.query(Entity).filter(Entity.code == one).delete()
+        jobs.after_commit(session, "entity.changed", [one])
+    assert jobs.drain()
+    assert one not in codes_for(name)
+
+
+def test_a_change_that_was_made_while_the_index_was_rebuilt_is_in_it(one: str) -> None:
+    changed: list[str] = []
+
+    def change_meanwhile(done: int, total: int | None) -> None:
+        if not changed:
+            changed.append(one)
+            rename(one, "上海奇观异想科技有限公司")
+            jobs.drain()
+
+    stream_step, index.PROGRESS_EVERY = index.PROGRESS_EVERY, 10
+    try:
+        index.rebuild(change_meanwhile)
+    finally:
+        index.PROGRESS_EVERY = stream_step
+    assert changed == [one]
+    assert codes_for("奇观异想") == [one]
+
+
+def test_a_lost_index_is_noticed_and_built_anew(one: str, embedded: Path) -> None:
+    engine.current.cache_clear()
+    shutil.rmtree(embedded / "search")
+    assert engine.current().count() == 0
+    index.mend()
+    assert engine.current().count() == 100
+
+
+def test_a_level_index_is_left_alone(one: str, embedded: Path) -> None:
+    before = sorted(path.name for path in (embedded / "search").rglob("*"))
+    index.mend()
+    assert sorted(path.name for path in (embedded / "search").rglob("*")) == before

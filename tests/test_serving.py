@@ -1,0 +1,130 @@
+"""One command serves the portal, follows what other processes change, and leaves nothing behind when it stops."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PORTAL, free_port, served, wait_until_served
+
+
+def get(url: str, **params: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(params)}", timeout=10) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def eventually(happened: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(part) for part in listed.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.fixture
+def own_data(demo_data: Path, tmp_path: Path) -> Path:
+    """A copy of the demonstration portal that the test may change."""
+    shutil.copytree(demo_data, tmp_path / "var")
+    return tmp_path / "var"
+
+
+CSV = """企业名称,统一社会信用代码,注册日期,地区,注册地址
+上海奇观异想科技有限公司,91310199MA1KTEST0{check},2020-01-02,黄浦,上海市黄浦区测试路1号
+"""
+
+
+def test_what_another_process_imports_is_found_without_a_restart(own_data: Path, tmp_path: Path) -> None:
+    from record.codes import complete
+
+    code = complete("91310199MA1KTEST0")
+    file = tmp_path / "registry.csv"
+    file.write_text(CSV.replace("91310199MA1KTEST0{check}", code), encoding="utf-8")
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
+    with served(own_data) as url:
+        assert get(f"{url}/api/v1/entities", q="奇观异想")["total"] == 0
+        done = subprocess.run(
+            [PORTAL, "import", "registry", file, "--json"], env=environment, check=True, capture_output=True, text=True
+        )
+        summary = json.loads(done.stdout.splitlines()[-1])
+        assert (summary["rows"], summary["added"], summary["rejected"]) == (1, 1, 0)
+        assert [item["code"] for item in get(f"{url}/api/v1/entities", q="奇观异想")["items"]] == [code]
+        again = subprocess.run(
+            [PORTAL, "import", "registry", file, "--json"], env=environment, check=True, capture_output=True, text=True
+        )
+        assert json.loads(again.stdout.splitlines()[-1])["unchanged"] == 1
+
+
+def test_a_worker_that_is_killed_comes_back_and_one_without_a_parent_ends(own_data: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
+    process = subprocess.Popen([PORTAL, "serve", "--port", str(port)], env=environment)
+    try:
+        wait_until_served(f"http://127.0.0.1:{port}/healthz", process)
+        assert eventually(lambda: len(children_of(process.pid)) == 1)
+        [first] = children_of(process.pid)
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: [p for p in children_of(process.pid) if p != first and alive(p)] != [])
+        [second] = [p for p in children_of(process.pid) if p != first]
+        time.sleep(3)
+    finally:
+        process.kill()
+        process.wait()
+    assert eventually(lambda: not alive(second))
+
+
+def test_two_web_processes_and_the_worker_all_stop_on_one_ctrl_c(own_data: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
+    process = subprocess.Popen(
+        [PORTAL, "serve", "--port", str(port), "--workers", "2"], env=environment, start_new_session=True
+    )
+    wait_until_served(f"http://127.0.0.1:{port}/healthz", process)
+    time.sleep(2)
+    everyone = [process.pid, *children_of(process.pid)]
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=30)
+    assert eventually(lambda: not any(alive(pid) for pid in everyone))
+
+
+def test_demo_fills_an_empty_portal_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(tmp_path / "var"), "PORTAL_DATABASE_URL": ""}
+    command = [PORTAL, "demo", "--entities", "50", "--json"]
+    counts = [
+        json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)["added"]
+        for _ in range(2)
+    ]
+    assert counts == [50, 0]
+
+
+def test_a_file_that_cannot_be_read_at_all_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(tmp_path / "var"), "PORTAL_DATABASE_URL": ""}
+    file = tmp_path / "holiday.xlsx"
+    file.write_bytes(b"\x89PNG not a workbook")
+    refused = subprocess.run([PORTAL, "import", "registry", file], env=environment, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "holiday.xlsx" in refused.stderr
