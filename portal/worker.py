@@ -42,9 +42,7 @@ celery.conf.update(
     worker_prefetch_multiplier=4,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"polling_interval": 0.05}
-    if get_settings().broker_url.startswith("memory:")
-    else {},
+    broker_transport_options={"polling_interval": 0.05} if get_settings().broker_url.startswith("memory:") else {},
     timezone="Asia/Shanghai",
     beat_schedule={name: {"task": "portal.plan", **entry} for name, entry in TIMETABLE.items()},
 )
@@ -69,7 +67,7 @@ def purge(_items: list[Any]) -> None:
     jobs.purge()
 
 
-class Sweeper(bootsteps.StartStopStep):
+class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
     """Offers Celery the jobs that nobody holds, and keeps the timetable, for as long as the worker lives."""
 
     requires = ("celery.worker.components:Pool",)
@@ -116,9 +114,7 @@ def main() -> None:
     """Run the worker until it is told to stop."""
     logs.configure()
     _stop_with_parent()
-    celery.Worker(
-        pool_cls="threads", concurrency=2, loglevel="WARNING", quiet=True, hostname="portal@%h"
-    ).start()
+    celery.Worker(pool_cls="threads", concurrency=2, loglevel="WARNING", quiet=True, hostname="portal@%h").start()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from portal.kit import limits
 from portal.kit.limits import door
@@ -16,7 +17,7 @@ from record.models import Entity
 
 router = limits.router(tags=["Entities"])
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "code": "91310199MA1DEMO018",
     "name": "上海青禾照明电器有限公司",
     "former_names": ["上海青禾灯具厂"],

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Request
 from fastapi import Query as InQuery
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from portal.kit import i18n, limits

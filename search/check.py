@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rapidfuzz import fuzz
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ class Busy(PortalError):
     slug = "busy"
     title = "Other long lists are being checked just now."
     remedy = "Send the same list again in half a minute."
-    headers = {"Retry-After": "30"}
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "30"}
 
 
 @dataclass(frozen=True, slots=True)

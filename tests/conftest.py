@@ -68,7 +68,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shutil.chown(home, "postgres", "postgres")
     data, port = home / "data", free_port()
     options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
-    _as_postgres([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
+    _as_postgres(
+        [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    )
     _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"])
     yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
     _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"])
@@ -182,11 +184,11 @@ def browser() -> Iterator[Any]:
     """Debian's Chromium under Playwright."""
     from playwright.sync_api import sync_playwright
 
-    quiet = "no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync no-first-run"
+    quiet = "no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
-            args=[f"--{flag}" for flag in quiet.split()],
+            args=[f"--{flag}" for flag in [*quiet.split(), "no-first-run"]],
         )
         yield made
         made.close()

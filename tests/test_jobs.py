@@ -43,9 +43,13 @@ def test_an_event_reaches_its_subscriber_after_the_commit(seen: list[Any]) -> No
 
 
 def test_a_rolled_back_transaction_leaves_no_job(seen: list[Any]) -> None:
-    with pytest.raises(ZeroDivisionError), db.writing() as session:
-        jobs.after_commit(session, "probe.happened", ["a"])
-        raise ZeroDivisionError
+    def begin_and_fail() -> None:
+        with db.writing() as session:
+            jobs.after_commit(session, "probe.happened", ["a"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin_and_fail()
     assert jobs.drain()
     assert seen == []
 

@@ -33,7 +33,9 @@ def eventually(happened: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True
+    ).stdout
     return [int(part) for part in listed.split()]
 
 
@@ -124,7 +126,9 @@ def test_a_file_that_cannot_be_read_at_all_is_refused_with_a_sentence(tmp_path: 
     environment = {**os.environ, "PORTAL_DATA_DIR": str(tmp_path / "var"), "PORTAL_DATABASE_URL": ""}
     file = tmp_path / "holiday.xlsx"
     file.write_bytes(b"\x89PNG not a workbook")
-    refused = subprocess.run([PORTAL, "import", "registry", file], env=environment, capture_output=True, text=True)
+    refused = subprocess.run(
+        [PORTAL, "import", "registry", file], env=environment, check=False, capture_output=True, text=True
+    )
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
     assert "holiday.xlsx" in refused.stderr

@@ -1,4 +1,4 @@
-"""Refusals: named facts with a status and what to do next, rendered once, as a page or as a problem document (RFC 9457).
+"""Refusals: named facts with a status and what to do next, rendered once, as page or problem document (RFC 9457).
 
 An error's sentences are English source sentences for gettext; values go in by name.
 """

@@ -31,7 +31,7 @@ def _chinese() -> dict[str, str]:
     return {
         message.id: message.string
         for message in catalog
-        if message.id and message.string and not message.fuzzy
+        if isinstance(message.id, str) and isinstance(message.string, str) and message.string and not message.fuzzy
     }
 
 

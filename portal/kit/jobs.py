@@ -65,9 +65,7 @@ TASKS: dict[str, Task] = {}
 SUBSCRIBERS: dict[str, list[str]] = {}
 
 
-def task(
-    name: str, *, on: str | None = None
-) -> Callable[[Callable[[list[Any]], None]], Callable[[list[Any]], None]]:
+def task(name: str, *, on: str | None = None) -> Callable[[Callable[[list[Any]], None]], Callable[[list[Any]], None]]:
     """Register a function of a `tasks.py` under `name`, woken by the event `on` if one is given."""
 
     def register(function: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
@@ -104,9 +102,7 @@ def due(limit: int = 100) -> list[int]:
     if not ids:
         return []
     with db.writing() as session:
-        session.execute(
-            update(Job).where(Job.id.in_(ids), Job.state == "waiting").values(due_at=moment + RESEND)
-        )
+        session.execute(update(Job).where(Job.id.in_(ids), Job.state == "waiting").values(due_at=moment + RESEND))
     return ids
 
 
@@ -165,9 +161,7 @@ def _settle(job: Job, **values: object) -> None:
         session.execute(update(Job).where(still_ours).values(leased_until=None, **values))
 
 
-def drain(
-    progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)
-) -> bool:
+def drain(progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)) -> bool:
     """Run, or wait for whoever runs, every job that is in the table now. Returns whether all of them are done.
 
     `progress` is told how many are left. Jobs that fail are left to their back-off, and the answer is False.
@@ -175,9 +169,7 @@ def drain(
     with db.reading() as session:
         newest = session.scalar(select(func.max(Job.id))) or 0
     deadline = time.monotonic() + patience.total_seconds()
-    unfinished = select(Job.id, Job.tries, Job.state).where(
-        Job.id <= newest, Job.state.in_(("waiting", "running"))
-    )
+    unfinished = select(Job.id, Job.tries, Job.state).where(Job.id <= newest, Job.state.in_(("waiting", "running")))
     while time.monotonic() < deadline:
         with db.reading() as session:
             left = session.execute(unfinished.order_by(Job.id)).all()
