@@ -145,15 +145,37 @@ def _split_place(body: str) -> tuple[str, str]:
     for found in _BRACKETED.finditer(body):
         if found[1] in alone and found.start() > 0:
             return found[1], body[: found.start()] + body[found.end() :]
-    end, known = 0, alone
-    while known:
-        step = max((size for size in range(2, 12) if body[end : end + size] in known), default=0)
-        rest = body[end + step :]
+    end = place_end(body)
+    return body[:end], body[end:]
+
+
+def place_end(folded: str) -> int:
+    """How many characters of `folded` its leading place takes: 0 when it begins with none.
+
+    >>> place_end("上海浦东鑫诺贸易有限公司")
+    4
+    """
+    sizes = _place_sizes()
+    within, known = places()
+    end = 0
+    while folded[end : end + 2] in sizes:
+        step = next((size for size in sizes[folded[end : end + 2]] if folded[end : end + size] in known), 0)
+        rest = folded[end + step :]
         if not step or len(rest) < 2 or (end and _trade_at(rest, 0)):
             break
-        known = within.get(body[end : end + step], set())
+        known = within.get(folded[end : end + step], set())
         end += step
-    return body[:end], body[end:]
+    return end
+
+
+@lru_cache(maxsize=1)
+def _place_sizes() -> dict[str, list[int]]:
+    """How long the places are that begin with these two characters, longest first."""
+    within, alone = places()
+    sizes: dict[str, set[int]] = {}
+    for place in alone.union(*within.values()):
+        sizes.setdefault(place[:2], set()).add(len(place))
+    return {head: sorted(found, reverse=True) for head, found in sizes.items()}
 
 
 def _trade_at(body: str, start: int) -> bool:
