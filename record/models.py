@@ -4,10 +4,25 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Numeric, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
 
 from portal.kit.db import Base, UtcDateTime
+
+
+class Hundredths(TypeDecorator[Decimal]):
+    """An exact sum with two decimals, stored as a whole number: SQLite knows no decimals and would round."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value * 100)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-2)
 
 
 class Entity(Base):
@@ -39,7 +54,7 @@ class Entity(Base):
     status: Mapped[str | None] = mapped_column(String(16))
     """One of `record.codes.ENTITY_STATUSES`; null when the registry does not say."""
     established_on: Mapped[date | None]
-    capital_amount: Mapped[Decimal | None] = mapped_column(Numeric(20, 2))
+    capital_amount: Mapped[Decimal | None] = mapped_column(Hundredths)
     """Registered capital (注册资本) in whole units of `capital_currency`: yuan, not ten thousand yuan."""
     capital_currency: Mapped[str | None] = mapped_column(String(3))
     """ISO 4217, historical codes such as DEM included."""
@@ -84,10 +99,11 @@ class RegistryImport(Base):
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     baseline: Mapped[bool]
     rows_done: Mapped[int] = mapped_column(default=0)
-    """Data rows of the file whose outcome is committed."""
+    """Data rows of the file whose outcome is committed, refused ones included."""
     added: Mapped[int] = mapped_column(default=0)
     changed: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Also the `changed_at` of every entity that this import added or changed."""
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

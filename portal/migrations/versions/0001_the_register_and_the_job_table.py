@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("type_text", sa.String(length=100), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=True),
         sa.Column("established_on", sa.Date(), nullable=True),
-        sa.Column("capital_amount", sa.Numeric(precision=20, scale=2), nullable=True),
+        sa.Column("capital_amount", sa.BigInteger(), nullable=True),
         sa.Column("capital_currency", sa.String(length=3), nullable=True),
         sa.Column("scope", sa.String(), nullable=True),
         sa.Column("address", sa.String(length=500), nullable=True),

@@ -1,0 +1,301 @@
+"""Registry files as rows of cells: CSV and JSON lines, read as a stream, in whatever encoding they came.
+
+Spreadsheets are read in `record.sheets`. What a column means is no business of this module.
+"""
+
+import csv
+import io
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from record import columns, packing, sheets
+from record.cleaning import RawRow
+from record.columns import Layout
+from record.packing import FileEmpty, FileRefused
+
+MAX_LINE = 2**20
+"""Bytes of one line; a longer one is refused, and the rest of the file is read."""
+MAX_LINES_OF_A_ROW = 200
+"""A quoted cell may run over lines; one that runs over more was never closed."""
+TITLE_LINES = 20
+"""How far down the header may stand: spreadsheets begin with titles and dates."""
+SAMPLE = 2**18
+
+
+Stream: TypeAlias = "io.BufferedReader[Any]"
+
+
+class NoHeader(FileRefused):
+    slug = "no-header"
+    title = "No line of this file names its columns."
+    remedy = "The first lines must hold a header with at least 企业名称 (name) and 统一社会信用代码 (credit code)."
+
+
+class TooManyColumns(FileRefused):
+    slug = "too-many-columns"
+    title = "This file has more columns than a registry has."
+    remedy = "Send at most 300 columns."
+
+
+@dataclass(slots=True)
+class Table:
+    """A file that is being read."""
+
+    layout: Layout
+    rows: Iterator[RawRow]
+    """Data rows in the file's order, blank ones left out. The same file gives the same rows every time."""
+    source: packing.Unpacked | None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        return self.source.fraction if self.source else 0.0
+
+    def close(self) -> None:
+        if self.source:
+            self.source.close()
+
+
+def read(path: Path) -> Table:
+    """Open a file and find its header. Raises FileRefused when it cannot be read as a whole."""
+    if not path.is_file() or not path.stat().st_size:
+        raise FileEmpty
+    kind = packing.kind(path)
+    if kind == ".xlsx":
+        return _with_header((RawRow(cells) for cells in sheets.rows(path)), None)
+    source = packing.Unpacked(path)
+    stream = io.BufferedReader(source, 2**18)
+    if kind in {".jsonl", ".ndjson"}:
+        return _json_lines(stream, source)
+    return _with_header(_csv_rows(stream), source)
+
+
+# ---- lines ----------------------------------------------------------------------------------------------------------
+
+
+def _bounded_lines(stream: Stream) -> Iterator[bytes | None]:
+    """Lines with their ends; None in place of one that is too long."""
+    while line := stream.readline(MAX_LINE):
+        if len(line) < MAX_LINE or line.endswith(b"\n"):
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE)
+        yield None
+
+
+def _encoding(sample: bytes) -> str:
+    """The encoding that most of the sample is in: UTF-8 strictly, GB18030 strictly, then the detector's guess."""
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    whole = sample[: sample.rfind(b"\n") + 1] or sample
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            whole.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    lines = whole.split(b"\n")
+    readable = {encoding: sum(_decodes(line, encoding) for line in lines) for encoding in ("utf-8", "gb18030")}
+    best = max(readable, key=lambda encoding: readable[encoding])
+    if readable[best] >= 0.8 * len(lines):
+        return best
+    from charset_normalizer import from_bytes
+
+    guess = from_bytes(whole[:65_536]).best()
+    return guess.encoding if guess else best
+
+
+def _decodes(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text_lines(stream: Stream) -> Iterator[tuple[str, str | None]]:
+    """Each line as text, and a fault when it could not be read. Lines in the other encoding are read in theirs."""
+    sample = stream.peek(SAMPLE)[:SAMPLE]
+    first = _encoding(sample)
+    if first == "utf-16":
+        wide = io.TextIOWrapper(stream, "utf-16", errors="replace", newline="")
+        while line := wide.readline(MAX_LINE):
+            yield line, None
+        return
+    second = "gb18030" if first == "utf-8" else "utf-8"
+    if sample.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+    for raw in _bounded_lines(stream):
+        if raw is None:
+            yield "", "line_too_long"
+            continue
+        try:
+            yield raw.decode(first), None
+        except UnicodeDecodeError:
+            if _decodes(raw, second):
+                yield raw.decode(second), None
+            else:
+                yield raw.decode(first, "replace"), "encoding"
+
+
+# ---- CSV ------------------------------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Hands lines to the csv module, remembers those of the row being read, and can take them back."""
+
+    def __init__(self, lines: Iterator[tuple[str, str | None]]) -> None:
+        self._lines = lines
+        self._again: deque[tuple[str, str | None]] = deque()
+        self.row: list[str] = []
+        """Lines that the csv module took since the last row."""
+        self.fault: str | None = None
+        """Why the next line could not be read; it is not handed on."""
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line, fault = self._again.popleft() if self._again else next(self._lines)
+        if fault:
+            if self.row:  # it stands inside a row that began before: that row ends here, and this comes next
+                self._again.appendleft((line, fault))
+                raise StopIteration
+            self.fault = fault
+        self.row.append(line)
+        if len(self.row) > MAX_LINES_OF_A_ROW:
+            raise _QuoteOpen
+        return "" if fault else line
+
+    def take_back(self, lines: list[str]) -> None:
+        """Hand these lines out again."""
+        self._again.extendleft((line, None) for line in reversed(lines))
+
+
+class _QuoteOpen(Exception):
+    pass
+
+
+def _csv_rows(stream: Stream) -> Iterator[RawRow]:
+    """Rows of a CSV file. A quotation mark that is never closed costs its own line, not the lines behind it."""
+    lines = _Lines(_text_lines(stream))
+    first = next(lines, None)
+    if first is None:
+        return
+    lines.take_back([first])
+    dialect = {"delimiter": max(",\t;|", key=first.count) if not lines.fault else ","}
+    lines.row.clear()
+    width = 0
+    csv.field_size_limit(MAX_LINE * 2)
+    reader = csv.reader(lines, **dialect)  # type: ignore[arg-type]
+    while True:
+        lines.row, lines.fault = [], None
+        try:
+            cells = next(reader, None)
+        except (_QuoteOpen, csv.Error):
+            cells = []
+        taken = lines.row
+        if cells is None and not taken:
+            return
+        if lines.fault:
+            yield RawRow(["", *[""] * (width - 1)] if lines.fault == "line_too_long" else [taken[0]], lines.fault)
+        elif len(taken) > 1 and _swallowed(cells, taken, width, dialect):
+            yield RawRow([taken[0].rstrip("\r\n")[:2_000]], "quote_open")
+            lines.take_back(taken[1:])
+            reader = csv.reader(lines, **dialect)  # type: ignore[arg-type]
+        elif cells is None:
+            yield RawRow([taken[0].rstrip("\r\n")[:2_000]], "quote_open")
+        elif any(cells):
+            width = width or len(cells)
+            yield RawRow(cells)
+
+
+def _swallowed(cells: list[str] | None, taken: list[str], width: int, dialect: dict[str, Any]) -> bool:
+    """Whether a row over several lines is really one line with a stray quotation mark, and the rows behind it."""
+    if not cells or (width and len(cells) != width):
+        return True
+    alone = csv.reader(taken[1:], **dialect)
+    try:
+        return width > 2 and any(len(row) == width for row in alone)
+    except csv.Error:
+        return True
+
+
+# ---- JSON lines -----------------------------------------------------------------------------------------------------
+
+MORE = "…"
+"""Column that keeps, as JSON text, the keys that no object among the first thousand had."""
+KEYS_FROM = 1_000
+
+
+def _json_lines(stream: Stream, source: packing.Unpacked) -> Table:
+    objects = _json_objects(stream)
+    head = []
+    for item in objects:
+        head.append(item)
+        if len(head) == KEYS_FROM:
+            break
+    if not head:
+        raise FileEmpty
+    keys = list(dict.fromkeys(key for item, _ in head if item for key in item))
+    _check_width(keys)
+    layout = columns.layout_of([*keys, MORE])
+    if layout is None:
+        raise NoHeader
+
+    def rows() -> Iterator[RawRow]:
+        known = frozenset(keys)
+        for items in (head, objects):
+            for item, line in items:
+                if item is None:
+                    yield RawRow([line[:2_000]], "json")
+                    continue
+                more = {key: value for key, value in item.items() if key not in known}
+                cells = [_json_cell(item.get(key)) for key in keys]
+                yield RawRow([*cells, json.dumps(more, ensure_ascii=False) if more else ""])
+
+    return Table(layout, rows(), source)
+
+
+def _json_objects(stream: Stream) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    for line, fault in _text_lines(stream):
+        if not fault and not line.strip():
+            continue
+        try:
+            item = None if fault else json.loads(line)
+        except (ValueError, RecursionError):
+            item = None
+        yield (item, "") if isinstance(item, dict) else (None, line.rstrip("\r\n"))
+
+
+def _json_cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ";".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# ---- the header -----------------------------------------------------------------------------------------------------
+
+
+def _check_width(header: list[str]) -> None:
+    if len(header) > columns.MAX_COLUMNS:
+        raise TooManyColumns
+
+
+def _with_header(rows: Iterator[RawRow], source: packing.Unpacked | None) -> Table:
+    """The table whose header is the first line, not far down, that names a name and a code."""
+    nothing = True
+    for _, row in zip(range(TITLE_LINES), rows, strict=False):
+        nothing = False
+        _check_width(row.cells)
+        layout = columns.layout_of(row.cells)
+        if layout:
+            return Table(layout, rows, source)
+    raise FileEmpty if nothing else NoHeader
