@@ -6,16 +6,41 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
+from portal import handbook
 from portal.kit import limits, web
 from portal.kit.limits import door
+from search import overview
 
 router = limits.router(include_in_schema=False)
 
 
 @router.get("/")
 @door(who="anyone", limit="300/minute")
-def home(request: Request) -> Response:
-    return web.page(request, "pages/home.html")
+def home(request: Request, session: web.ReadingSession) -> Response:
+    return web.page(request, "pages/home.html", overview=overview.read(session))
+
+
+@router.get("/help")
+@door(who="anyone", limit="300/minute")
+def help_page(request: Request) -> Response:
+    return web.page(request, "pages/help.html")
+
+
+@router.get("/about")
+@door(who="anyone", limit="300/minute")
+def about(request: Request) -> Response:
+    return web.page(request, "pages/about.html")
+
+
+@router.get("/developers")
+@door(who="anyone", limit="120/minute")
+def developers(request: Request) -> Response:
+    return web.page(
+        request,
+        "pages/developers.html",
+        operations=handbook.operations(request.app.openapi()),
+        problems=handbook.problems(),
+    )
 
 
 @router.get("/healthz")

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal.kit import db, errors, i18n, limits
+from portal.kit import db, errors, formats, i18n, limits
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 
@@ -93,13 +93,26 @@ def templates() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         gettext=i18n.gettext, ngettext=i18n.ngettext, newstyle=False
     )
     environment.globals.update(
-        static_url=static_url, url_with=_url_with, languages=i18n.LANGUAGES, html_tags=i18n.HTML_TAGS
+        static_url=static_url,
+        url_with=_url_with,
+        languages=i18n.LANGUAGES,
+        html_tags=i18n.HTML_TAGS,
+        code_parts=formats.code_parts,
+        base_url=lambda: get_settings().base_url,
+        made_up_data=lambda: False,
     )
+    environment.filters.update(date=formats.date_text, number=formats.number_text, money=formats.money_text)
     return environment
+
+
+def offer_to_templates(**functions: Callable[..., object]) -> None:
+    """Functions that any page may call, from a floor that this one may not import. `made_up_data` is one of them."""
+    templates().globals.update(functions)
 
 
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -114,9 +127,7 @@ class HashedStaticFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         kept = b"v=" in scope.get("query_string", b"")
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if kept else "public, max-age=300"
-        )
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "public, max-age=300"
         return response
 
 
@@ -186,7 +197,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
-        known = _BY_STATUS.get(error.status_code, PortalError)
+        known = _BY_STATUS.get(error.status_code, errors.BadRequest)
         return refuse(request, known(), headers=dict(error.headers or {}))
 
     @app.exception_handler(RateLimitExceeded)
@@ -282,6 +293,4 @@ class Frame:
         headers.add_vary_header("Cookie")
         headers.setdefault("Cache-Control", "no-cache")
         if request.query_params.get("lang") == language:
-            headers.append(
-                "Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly"
-            )
+            headers.append("Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly")

@@ -1,0 +1,90 @@
+"""What the developers' page says of the API, read from the API's own description, so that the two cannot differ."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from portal.kit.errors import PortalError
+
+# What the examples on the page ask for. Sentences about the operations stay in the template, where they are translated.
+_TRIED: Mapping[str, tuple[str, str | None]] = {
+    "GET /api/v1/entities": ("?" + urlencode({"q": "照明电器", "limit": 5}), None),
+    "GET /api/v1/suggest": ("?" + urlencode({"q": "zhaoming"}), None),
+    "POST /api/v1/entities/check": ("", '{"items": ["照明电器有限公司", "91310000MA1FL00000"]}'),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    required: bool
+    shape: str
+    """Type, range and pattern, as in `integer, 1 to 100`."""
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one address."""
+
+    key: str
+    """`GET /api/v1/suggest`."""
+    method: str
+    path: str
+    summary: str
+    parameters: Sequence[Parameter]
+    example_query: str
+    example_body: str | None
+
+    @property
+    def anchor(self) -> str:
+        return self.key.lower().replace("/api/v1/", "").translate(str.maketrans(" /", "--", "{}"))
+
+
+def operations(schema: Mapping[str, Any]) -> list[Operation]:
+    """Every operation of an OpenAPI document, in its order."""
+    return [
+        _operation(method.upper(), path, described)
+        for path, methods in schema["paths"].items()
+        for method, described in methods.items()
+    ]
+
+
+def _operation(method: str, path: str, described: Mapping[str, Any]) -> Operation:
+    key = f"{method} {path}"
+    query, body = _TRIED.get(key, ("", None))
+    return Operation(
+        key=key,
+        method=method,
+        path=path,
+        summary=described.get("description") or described.get("summary", ""),
+        parameters=[_parameter(one) for one in described.get("parameters", [])],
+        example_query=query,
+        example_body=body,
+    )
+
+
+def _parameter(described: Mapping[str, Any]) -> Parameter:
+    schema = described.get("schema", {})
+    shape = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), schema)
+    words = [shape.get("type", "")]
+    if "minimum" in shape and "maximum" in shape:
+        words.append(f"{shape['minimum']}–{shape['maximum']}")
+    if "maxLength" in shape:
+        words.append(f"≤ {shape['maxLength']}")
+    if schema.get("default") not in (None, ""):
+        words.append(f"= {schema['default']}")
+    description = described.get("description") or schema.get("description", "")
+    return Parameter(described["name"], bool(described.get("required")), ", ".join(words), description)
+
+
+def problems() -> list[type[PortalError]]:
+    """Every kind of refusal, by status and then by name; one that only renames its parent is left out."""
+    found: dict[str, type[PortalError]] = {PortalError.slug: PortalError}
+    waiting = list(PortalError.__subclasses__())
+    while waiting:
+        error = waiting.pop()
+        found.setdefault(error.slug, error)
+        waiting += error.__subclasses__()
+    return sorted(found.values(), key=lambda error: (error.status, error.slug))

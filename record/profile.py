@@ -1,0 +1,150 @@
+"""An entity's file (一户一档) as its page shows it: what the register says, put in the order people ask for it."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import and_, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from portal.kit import db
+from record import codes, entities
+from record.models import Entity
+
+_OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
+_STANDING_NOTE = re.compile(r"【[^】]*】[。.]?\s*$|[（(]依法须经批准的项目[^）)]*[）)][。.]?\s*$")
+_HEADING = re.compile(r"^(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]\s*")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ScopePart:
+    """Items of a business scope that stand under one heading (许可项目, 一般项目), or under none."""
+
+    heading: str | None
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A business scope (经营范围), divided only where the registry's own text ends a sentence or an item."""
+
+    parts: Sequence[ScopePart]
+    note: str | None
+    """The registry's standing sentence about activities that need a permit."""
+    cut_off: bool
+    """The text ends in dots: the register that sent it had cut it."""
+
+    @property
+    def item_count(self) -> int:
+        return sum(len(part.items) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One entity's file."""
+
+    entity: Entity
+    address: str | None
+    """As it may be shown to the public."""
+    former_names: Sequence[str]
+    """Newest first."""
+    scope: Scope | None
+    as_received: Mapping[str, str]
+    made_up: bool
+
+    @property
+    def address_is_shortened(self) -> bool:
+        """The operator of an individual business may live there, so the street number is left out."""
+        return self.address is not None and codes.is_individual(self.entity.code)
+
+
+def read(session: Session, code: str) -> Profile:
+    """The file of the entity with this code, in any spelling. Raises entities.EntityNotFound."""
+    entity = entities.get(session, code)
+    received = {key: str(value) for key, value in (entity.as_received or {}).items() if str(value).strip()}
+    return Profile(
+        entity=entity,
+        address=entities.public_address(entity),
+        former_names=[former.name for former in reversed(entity.former_names)],
+        scope=parse_scope(entity.scope) if entity.scope else None,
+        as_received=received,
+        made_up=entity.source == "demo",
+    )
+
+
+def parse_scope(text: str) -> Scope:
+    """Divide a business scope for reading.
+
+    Commas stay: in `A，B，C的销售` the last words speak for all three. `；` and `。` divide, except inside brackets.
+    """
+    text = text.strip()
+    cut_off = text.endswith(("...", "…"))
+    found = _STANDING_NOTE.search(text)
+    note = found.group().strip("【】（）()。. ") if found else None
+    body = text[: found.start()] if found else text
+    parts: list[ScopePart] = []
+    items: list[str] = []
+    heading: str | None = None
+    for item in _sentences(body):
+        titled = _HEADING.match(item)
+        if titled:
+            if items:
+                parts.append(ScopePart(heading, items))
+            heading, items = titled.group(1), []
+            item = item[titled.end() :]
+        if item:
+            items.append(item)
+    if items:
+        parts.append(ScopePart(heading, items))
+    return Scope(parts, note, cut_off)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    depth, start = 0, 0
+    for at, character in enumerate(text):
+        if character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            depth = max(0, depth - 1)
+        elif character in "；;。" and depth == 0:
+            yield from _stripped(text[start:at])
+            start = at + 1
+    yield from _stripped(text[start:])
+
+
+def _stripped(text: str) -> Iterator[str]:
+    text = text.strip(" \t\r\n　，,；;。")
+    if text:
+        yield text
+
+
+# ---- whether anything here is made up -------------------------------------------------------------------------------
+
+_MADE_UP_KEPT_SECONDS = 10.0
+_made_up: tuple[float, bool] = (float("-inf"), False)
+
+
+def made_up_data() -> bool:
+    """Whether the register holds made-up entities. Asked by every page, so it is remembered for ten seconds."""
+    global _made_up  # noqa: PLW0603
+    asked_at, known = _made_up
+    if time.monotonic() - asked_at > _MADE_UP_KEPT_SECONDS:
+        try:
+            with db.reading() as session:
+                known = has_made_up(session)
+        except SQLAlchemyError:
+            log.warning("profile.register_away")
+        _made_up = (time.monotonic(), known)
+    return known
+
+
+def has_made_up(session: Session) -> bool:
+    """Whether a code of the made-up division is registered: a handful of look-ups in the primary key's order."""
+    prefixes = [f"{head}{codes.DEMO_DIVISION}" for head in ("91", "92", "93")]
+    ranges = [and_(Entity.code >= prefix, Entity.code < f"{prefix}~") for prefix in prefixes]
+    return session.scalar(select(Entity.code).where(or_(*ranges), Entity.source == "demo").limit(1)) is not None
