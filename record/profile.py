@@ -15,18 +15,21 @@ from record import codes, entities
 from record.models import Entity
 
 _OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
-_STANDING_NOTE = re.compile(r"【[^】]*】[。.]?\s*$|[（(]依法须经批准的项目[^）)]*[）)][。.]?\s*$")
-_HEADING = re.compile(r"^(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]\s*")
+_HEADING = re.compile(r"(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]")
+_NOTE = re.compile(r"【[^】]*】|[（(]\s*除?依法须经批准的项目[^（）()]*[）)]")
+"""The registry's standing sentences about activities that need a permit."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class ScopePart:
-    """Items of a business scope that stand under one heading (许可项目, 一般项目), or under none."""
+    """Items of a business scope under one heading (许可项目, 一般项目), or under none."""
 
     heading: str | None
     items: Sequence[str]
+    note: str | None
+    """The registry's standing sentence about activities that need a permit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,8 @@ class Scope:
     """A business scope (经营范围), divided only where the registry's own text ends a sentence or an item."""
 
     parts: Sequence[ScopePart]
-    note: str | None
-    """The registry's standing sentence about activities that need a permit."""
     cut_off: bool
     """The text ends in dots: the register that sent it had cut it."""
-
-    @property
-    def item_count(self) -> int:
-        return sum(len(part.items) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +80,15 @@ def parse_scope(text: str) -> Scope:
     Commas stay: in `A，B，C的销售` the last words speak for all three. `；` and `。` divide, except inside brackets.
     """
     text = text.strip()
-    cut_off = text.endswith(("...", "…"))
-    found = _STANDING_NOTE.search(text)
-    note = found.group().strip("【】（）()。. ") if found else None
-    body = text[: found.start()] if found else text
-    parts: list[ScopePart] = []
-    items: list[str] = []
-    heading: str | None = None
-    for item in _sentences(body):
-        titled = _HEADING.match(item)
-        if titled:
-            if items:
-                parts.append(ScopePart(heading, items))
-            heading, items = titled.group(1), []
-            item = item[titled.end() :]
-        if item:
-            items.append(item)
-    if items:
-        parts.append(ScopePart(heading, items))
-    return Scope(parts, note, cut_off)
+    pieces = _HEADING.split(text)
+    headed: list[tuple[str | None, str]] = [(None, pieces[0]), *zip(pieces[1::2], pieces[2::2], strict=True)]
+    parts = [_scope_part(heading, piece) for heading, piece in headed if piece.strip()]
+    return Scope(parts, cut_off=text.endswith(("...", "…")))
+
+
+def _scope_part(heading: str | None, text: str) -> ScopePart:
+    notes = [found.strip("【】（）() 。.") for found in _NOTE.findall(text)]
+    return ScopePart(heading, list(_sentences(_NOTE.sub("", text))), "。".join(notes) or None)
 
 
 def _sentences(text: str) -> Iterator[str]:

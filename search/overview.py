@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from record import entities, names
+from record.models import Entity
 from search import engine, pinyin
 from search.engine import EngineUnavailable, Filters
 
@@ -69,24 +70,24 @@ def _take(session: Session) -> Overview:
     page = engine.current().search("", Filters(), limit=_LOOKED_AT)
     districts = sorted(page.facets.get("district", {}).items(), key=lambda item: (-item[1], item[0]))
     found = entities.by_codes(session, [hit.code for hit in page.hits])
-    shown = [(entity.code, names.parts(entity.name).brand) for entity in found]
-    return Overview(page.total, [item for item in districts if item[0]], _examples(shown))
+    return Overview(page.total, [item for item in districts if item[0]], _examples(found))
 
 
-def _examples(shown: Sequence[tuple[str, str]]) -> Sequence[Example]:
-    """One of each kind, each from another entity, of brands that are short and can be read aloud."""
-    read = pinyin.readings()
-    short = [(code, brand) for code, brand in shown if 2 <= len(brand) <= 4 and all(c in read for c in brand)]
+def _examples(found: Sequence[Entity]) -> Sequence[Example]:
+    """One of each kind, each from another entity, of names whose brand is short and can be read aloud."""
+    readings = pinyin.readings()
+    named = [(entity.code, names.parts(entity.name)) for entity in found]
+    short = [
+        (code, parts.brand, parts.brand + parts.trade[:2])
+        for code, parts in named
+        if 2 <= len(parts.brand) <= 3 and all(character in readings for character in parts.brand + parts.trade[:2])
+    ]
     if len(short) < 4:
         return []
-    (_, name), (_, sounded), (_, initialled), (code, _) = (short[at * len(short) // 4] for at in range(4))
+    name, sounded, initialled, coded = (short[at * len(short) // 4] for at in range(4))
     return [
-        Example("name", name),
-        Example("pinyin", "".join(_syllables(sounded))),
-        Example("initials", "".join(syllable[0] for syllable in _syllables(initialled))),
-        Example("code", code[:10]),
+        Example("name", name[1]),
+        Example("pinyin", "".join(readings[character][0] for character in sounded[1])),
+        Example("initials", "".join(readings[character][0][0] for character in initialled[2])),
+        Example("code", coded[0][:13]),
     ]
-
-
-def _syllables(brand: str) -> list[str]:
-    return [pinyin.readings()[character][0] for character in brand]

@@ -1,5 +1,6 @@
 """Dates, numbers and money as each language writes them, for templates."""
 
+import calendar
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -10,7 +11,7 @@ from portal.kit import i18n
 CITY_TIME = ZoneInfo("Asia/Shanghai")
 """What the law's days are counted in."""
 
-_MONTHS = "January February March April May June July August September October November December".split()
+
 _WAN, _YI = Decimal(10_000), Decimal(100_000_000)
 
 
@@ -20,7 +21,7 @@ def date_text(value: date) -> str:
         value = value.astimezone(CITY_TIME)
     if i18n.current() == "zh":
         return f"{value.year}年{value.month}月{value.day}日"
-    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.day} {calendar.month_name[value.month]} {value.year}"
 
 
 def number_text(value: Decimal | int) -> str:
@@ -56,7 +57,7 @@ def _currency_name(currency: str, language: str) -> str:
 
 
 def code_parts(code: str) -> tuple[str, ...]:
-    """A credit code as people read it aloud (GB 32100: authority and kind, division, body, check): 91 310101 132414205 7."""
+    """A credit code in its parts (GB 32100): authority and kind, division, body, check, as in 91 310101 132414205 7."""
     if len(code) == 18:
         return code[:2], code[2:8], code[8:17], code[17:]
     if len(code) == 15:
