@@ -288,7 +288,8 @@ def of_name(name: str) -> Industry:
 
 def _last_word(name: str) -> tuple[str | None, int]:
     """The last word of _CODES that `name` holds, and where it ends."""
-    for end in range(len(name), 0, -1):
+    whole = len(name) - 4 if name.endswith("有限公司") else len(name)
+    for end in range(whole, 0, -1):
         for word in _ENDINGS.get(name[end - 1], ()):
             if name.endswith(word, 0, end):
                 return word, end
