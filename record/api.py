@@ -13,7 +13,7 @@ from portal.kit.limits import door
 from portal.kit.shapes import Instant
 from portal.kit.web import ReadingSession
 from record import entities
-from record.models import Entity
+from record.entities import Listed
 
 router = limits.router(tags=["Entities"])
 
@@ -50,20 +50,8 @@ class EntityItem(BaseModel):
     demo: bool = Field(description="Made up, for demonstration.")
 
     @classmethod
-    def of(cls, entity: Entity) -> Self:
-        return cls(
-            code=entity.code,
-            name=entity.name,
-            former_names=[former.name for former in entity.former_names],
-            district=entity.district,
-            industry=entity.industry,
-            type=entity.type,
-            status=entity.status,
-            established_on=entity.established_on,
-            address=entities.public_address(entity),
-            flags=list(entity.flags),
-            demo=entity.source == "demo",
-        )
+    def of(cls, entity: Listed) -> Self:
+        return cls(**{**entity._asdict(), "former_names": list(entity.former_names)}, demo=entity.source == "demo")
 
 
 class Capital(BaseModel):
@@ -101,7 +89,7 @@ def read_entity(
         else None
     )
     return EntityFile(
-        **EntityItem.of(entity).model_dump(),
+        **EntityItem.of(entities.as_listed(entity)).model_dump(),
         registration=Registration(
             type_text=entity.type_text,
             capital=capital,

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from portal.kit.errors import PortalError
@@ -23,11 +24,12 @@ class EntityNotFound(PortalError):
 
 
 class Listed(NamedTuple):
-    """What an index needs to know of one entity."""
+    """One entity as lists and indexes show it: without its scope and without what came along."""
 
     code: str
     name: str
     former_names: tuple[str, ...]
+    """Oldest first."""
     address: str | None
     """As the public may see it."""
     district: str | None
@@ -35,25 +37,34 @@ class Listed(NamedTuple):
     type: str
     status: str | None
     flags: list[str]
+    established_on: date | None
+    source: str
 
 
 def get(session: Session, code: str) -> Entity:
     """The entity with this code, in any case, width and spacing, its former names loaded. Raises EntityNotFound."""
-    wanted = codes.normalise(code)
-    found = by_codes(session, [wanted or code]) if wanted or 0 < len(code) <= 18 else []
-    if not found:
+    wanted = codes.normalise(code) or (code if code.isascii() and code.isalnum() else None)
+    entity = session.get(Entity, wanted, options=[selectinload(Entity.former_names)]) if wanted else None
+    if entity is None:
         raise EntityNotFound
-    return found[0]
+    return entity
 
 
-def by_codes(session: Session, wanted: Sequence[str]) -> list[Entity]:
-    """The entities with these codes, in the order asked for, former names loaded; unknown codes are left out."""
-    found: dict[str, Entity] = {}
+def by_codes(session: Session, wanted: Sequence[str]) -> list[Listed]:
+    """The entities with these codes, in the order asked for; unknown codes are left out."""
+    found: dict[str, Listed] = {}
     for start in range(0, len(wanted), _CODES_AT_ONCE):
-        chosen = select(Entity).where(Entity.code.in_(wanted[start : start + _CODES_AT_ONCE]))
-        for entity in session.scalars(chosen.options(selectinload(Entity.former_names))):
-            found[entity.code] = entity
+        some = wanted[start : start + _CODES_AT_ONCE]
+        former = _former(session, FormerName.entity_code.in_(some))
+        for row in session.execute(select(*_LIGHT).where(Entity.code.in_(some))):
+            found[row.code] = _listed(row, former)
     return [found[code] for code in dict.fromkeys(wanted) if code in found]
+
+
+def as_listed(entity: Entity) -> Listed:
+    """The entity as lists show it. Its former names must be loaded."""
+    row = tuple(getattr(entity, column.key) for column in _LIGHT)
+    return _listed(row, {entity.code: [former.name for former in entity.former_names]})
 
 
 def count(session: Session) -> int:
@@ -67,8 +78,17 @@ def is_empty(session: Session) -> bool:
 
 
 _LIGHT = (
-    Entity.code, Entity.name, Entity.address, Entity.district, Entity.industry, Entity.type, Entity.status, Entity.flags
-)  # fmt: skip
+    Entity.code,
+    Entity.name,
+    Entity.address,
+    Entity.district,
+    Entity.industry,
+    Entity.type,
+    Entity.status,
+    Entity.flags,
+    Entity.established_on,
+    Entity.source,
+)
 
 
 def stream(session: Session, *, after: str = "", chunk: int = CHUNK) -> Iterator[Listed]:
@@ -82,29 +102,23 @@ def stream(session: Session, *, after: str = "", chunk: int = CHUNK) -> Iterator
         rows = session.execute(chosen).all()
         if not rows:
             return
-        former = _former_between(session, after, rows[-1].code)
+        former = _former(session, FormerName.entity_code > after, FormerName.entity_code <= rows[-1].code)
         for row in rows:
             yield _listed(row, former)
         after = rows[-1].code
 
 
-def _former_between(session: Session, after: str, last: str) -> dict[str, list[str]]:
-    chosen = (
-        select(FormerName.entity_code, FormerName.name)
-        .where(FormerName.entity_code > after, FormerName.entity_code <= last)
-        .order_by(FormerName.id)
-    )
+def _former(session: Session, *of: ColumnElement[bool]) -> dict[str, list[str]]:
+    chosen = select(FormerName.entity_code, FormerName.name).where(*of).order_by(FormerName.id)
     former: dict[str, list[str]] = {}
     for code, name in session.execute(chosen):
         former.setdefault(code, []).append(name)
     return former
 
 
-def _listed(row: Any, former: dict[str, list[str]]) -> Listed:
-    code, name, address, district, industry, kind, status, flags = row
-    return Listed(
-        code, name, tuple(former.get(code, ())), _public(code, address), district, industry, kind, status, flags
-    )
+def _listed(row: Sequence[Any], former: dict[str, list[str]]) -> Listed:
+    code, name, address, *rest = row
+    return Listed(code, name, tuple(former.get(code, ())), public_address(code, address), *rest)
 
 
 # ---- what may leave -------------------------------------------------------------------------------------------------
@@ -117,16 +131,12 @@ _HOUSE_NUMBER = re.compile(
 _DANGLING = re.compile(r"[\sA-Za-zＡ-Ｚａ-ｚ第之附临底\-－—#＃(（、,，.·~～]+$")
 
 
-def public_address(entity: Entity) -> str | None:
+def public_address(code: str, address: str | None) -> str | None:
     """The address as it may leave in any form.
 
-    Of an individual business (个体工商户, codes from 92), whose operator may live there, only the street or village,
-    never the number.
+    Of an individual business (个体工商户, codes from 92), whose operator may live there, only the street or village is
+    given, never the number.
     """
-    return _public(entity.code, entity.address)
-
-
-def _public(code: str, address: str | None) -> str | None:
     if not address or not codes.is_individual(code):
         return address
     number = _HOUSE_NUMBER.search(address)

@@ -66,7 +66,7 @@ def read(session: Session, code: str) -> Profile:
     received = {key: str(value) for key, value in (entity.as_received or {}).items() if str(value).strip()}
     return Profile(
         entity=entity,
-        address=entities.public_address(entity),
+        address=entities.public_address(entity.code, entity.address),
         former_names=[former.name for former in reversed(entity.former_names)],
         scope=parse_scope(entity.scope) if entity.scope else None,
         as_received=received,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.kit.errors import PortalError
 from record import codes, entities, names
-from record.models import Entity
+from record.entities import Listed
 from search import engine
 from search.engine import EngineUnavailable, Filters
 from search.query import Refused
@@ -35,7 +35,7 @@ class Checked:
     """One line of the list. `score` runs from 0 to 1; `exact`: the same code, or the same name in any spelling."""
 
     query: str
-    entity: Entity | None
+    entity: Listed | None
     score: float
     exact: bool
 
@@ -52,7 +52,7 @@ def check(session: Session, queries: Sequence[str]) -> list[Checked]:
 
 def _check(session: Session, queries: Sequence[str]) -> list[Checked]:
     best = _best_codes(queries)
-    found: dict[str, Entity] = {}
+    found: dict[str, Listed] = {}
     wanted = sorted({code for code in best.values() if code})
     for start in range(0, len(wanted), 1_000):
         found.update((entity.code, entity) for entity in entities.by_codes(session, wanted[start : start + 1_000]))
@@ -80,11 +80,11 @@ def _best_code(query: str, same_name: list[str]) -> str | None:
     return hits[0].code if hits else None
 
 
-def _score(query: str, entity: Entity | None) -> Checked:
+def _score(query: str, entity: Listed | None) -> Checked:
     if entity is None:
         return Checked(query, None, 0.0, exact=False)
     asked = names.fold(query)
-    known = [entity.name_key, *(former.name_key for former in entity.former_names)]
+    known = [names.fold(name) for name in (entity.name, *entity.former_names)]
     if codes.normalise(query) == entity.code or asked in known:
         return Checked(query, entity, 1.0, exact=True)
     score = max(fuzz.ratio(asked, name) for name in known) / 100

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from record.entities import Listed
+
 
 @dataclass(frozen=True, slots=True)
 class EntityDocument:
@@ -19,3 +21,18 @@ class EntityDocument:
     status: str = ""
     lists: tuple[str, ...] = ()
     """Lists the entity stands on, of `record.codes.LISTS`."""
+
+
+def document(listed: Listed) -> EntityDocument:
+    """The document of one entity as the register lists it."""
+    return EntityDocument(
+        code=listed.code,
+        name=listed.name,
+        former_names=listed.former_names,
+        address=listed.address or "",
+        district=listed.district or "",
+        industry=listed.industry or "",
+        type=listed.type,
+        status=listed.status or "",
+        lists=tuple(listed.flags),
+    )

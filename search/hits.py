@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from record import entities
-from record.models import Entity
+from record.entities import Listed
 from search import text
 from search.engine import Match
 from search.results import Found
@@ -17,7 +16,7 @@ Segments = Sequence[tuple[str, bool]]
 class Line:
     """One line of the results page."""
 
-    entity: Entity
+    entity: Listed
     match: Match
     name: Segments
     former_name: Segments | None
@@ -31,10 +30,9 @@ def line(found: Found, query: str) -> Line:
     entity, match = found.entity, found.match
     former = address = None
     if match == "former_name" and entity.former_names:
-        former = max((text.highlight(each.name, query) for each in reversed(entity.former_names)), key=_marked_length)
+        former = max((text.highlight(name, query) for name in reversed(entity.former_names)), key=_marked_length)
     if match == "address":
-        shown = entities.public_address(entity)
-        address = text.highlight(shown, query) if shown else None
+        address = text.highlight(entity.address, query) if entity.address else None
     return Line(entity, match, _name(entity.name, query, match), former, address)
 
 

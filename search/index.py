@@ -29,7 +29,7 @@ def follow(codes: Iterable[str]) -> None:
     wanted = list(dict.fromkeys(codes))
     with db.reading() as session:
         found = entities.by_codes(session, wanted)
-    engine.current().write([document(entity) for entity in found], removed=set(wanted) - {e.code for e in found})
+    engine.current().write([document(one) for one in found], removed=set(wanted) - {one.code for one in found})
 
 
 def rebuild(progress: Progress = _silent) -> int:

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from record import entities
-from record.models import Entity
+from record.entities import Listed
 from search import engine
 from search.engine import EngineUnavailable, Facet, Filters, Match
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 class Found:
     """One entity that answers a query, and why it does."""
 
-    entity: Entity
+    entity: Listed
     match: Match
 
 
@@ -53,7 +53,7 @@ def _by_code(session: Session, text: str) -> Results:
     return Results(found, len(found), engine_away=True)
 
 
-def suggest(session: Session, text: str, *, limit: int) -> list[Entity]:
+def suggest(session: Session, text: str, *, limit: int) -> list[Listed]:
     """The likeliest entities while somebody is typing `text`; none while the engine is away."""
     try:
         codes = engine.current().suggest(text, limit=limit)
