@@ -141,7 +141,7 @@ def _split_form(folded: str) -> tuple[str, str]:
 
 
 def _split_place(body: str) -> tuple[str, str]:
-    within, alone = places()
+    _, alone = places()
     for found in _BRACKETED.finditer(body):
         if found[1] in alone and found.start() > 0:
             return found[1], body[: found.start()] + body[found.end() :]
@@ -155,17 +155,36 @@ def place_end(folded: str) -> int:
     >>> place_end("上海浦东鑫诺贸易有限公司")
     4
     """
+    if folded[:2] not in _place_sizes():
+        return 0
+    return sum(map(len, leading_places(folded)))
+
+
+def leading_places(folded: str) -> list[str]:
+    """The places that `folded` begins with, the largest first: 上海, 浦东. What remains is two characters or more."""
     sizes = _place_sizes()
     within, known = places()
-    end = 0
+    end, found = 0, []
     while folded[end : end + 2] in sizes:
         step = next((size for size in sizes[folded[end : end + 2]] if folded[end : end + size] in known), 0)
         rest = folded[end + step :]
         if not step or len(rest) < 2 or (end and _trade_at(rest, 0)):
             break
-        known = within.get(folded[end : end + step], set())
+        found.append(folded[end : end + step])
+        known = within.get(found[-1], set())
         end += step
-    return end
+    return found
+
+
+def is_place(folded: str) -> bool:
+    """Whether `folded` as a whole is a place that names begin with, or one within it."""
+    return folded in _all_places()
+
+
+@lru_cache(maxsize=1)
+def _all_places() -> frozenset[str]:
+    within, alone = places()
+    return frozenset(alone.union(*within.values()))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,95 @@
+"""The embedded engine: runs a query's steps over the live index, and keeps the index."""
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from record.names import fold
+from search import query as typed
+from search.documents import EntityDocument
+from search.embedded import schema
+from search.embedded.asking import Index
+from search.embedded.folder import Folder, Reader, opened
+from search.embedded.searching import Search, add_exact, likeliest, list_all
+from search.engine import MAX_HITS, Filters, Page
+
+_BULK_MEMORY = 450_000_000
+_BATCH_MEMORY = 30_000_000
+_EXACT_AT_ONCE = 500
+
+
+class EmbeddedEngine:
+    """A SearchEngine over a folder. Any number of threads and processes may search and write at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = Folder(path)
+        self._reader = Reader(self._folder)
+
+    def _index(self) -> Index | None:
+        searcher = self._reader.searcher()
+        return Index(searcher) if searcher else None
+
+    def search(self, text: str, filters: Filters, *, limit: int, offset: int = 0) -> Page:
+        asked = typed.read(text)
+        index = self._index()
+        limit = max(0, min(limit, MAX_HITS - offset))
+        if index is None:
+            return Page([], 0)
+        if asked.everything:
+            return list_all(index, filters, limit, offset)
+        return Search(index, asked, filters).page(limit, offset)
+
+    def suggest(self, text: str, *, limit: int) -> list[str]:
+        try:
+            asked = typed.read(text)
+        except typed.Refused:
+            return []
+        index = self._index()
+        if index is None or asked.everything or limit < 1:
+            return []
+        return likeliest(index, asked, limit)
+
+    def exact(self, names: Sequence[str]) -> dict[str, list[str]]:
+        index = self._index()
+        folded = {name: fold(name) for name in names}
+        found: dict[str, list[str]] = {}
+        if index is not None:
+            terms = sorted({key for key in folded.values() if key})
+            for start in range(0, len(terms), _EXACT_AT_ONCE):
+                add_exact(index, terms[start : start + _EXACT_AT_ONCE], found)
+        return {name: found.get(key, []) for name, key in folded.items()}
+
+    def write(self, documents: Iterable[EntityDocument], removed: Collection[str] = ()) -> None:
+        with self._folder.locked("write"):
+            live = self._folder.live()
+            path = live if live and live.exists() else self._folder.new()
+            writer = opened(path).writer(_BATCH_MEMORY, 1)
+            for code in removed:
+                writer.delete_documents_by_term("code", code)
+            for document in documents:
+                writer.delete_documents_by_term("code", document.code)
+                writer.add_document(schema.to_tantivy(document))
+            writer.commit()
+            writer.wait_merging_threads()
+            if path != live:
+                self._folder.switch(path)
+
+    def rebuild(self, documents: Iterable[EntityDocument]) -> int:
+        with self._folder.locked("rebuild", seconds=3600):
+            with self._folder.locked("write"):
+                self._folder.clean()
+            path = self._folder.new()
+            writer = opened(path).writer(_BULK_MEMORY, 1)
+            number = 0
+            for document in documents:
+                writer.add_document(schema.to_tantivy(document))
+                number += 1
+            writer.commit()
+            writer.wait_merging_threads()
+            with self._folder.locked("write"):
+                self._folder.switch(path)
+                self._folder.clean()
+        return number
+
+    def count(self) -> int:
+        searcher = self._reader.searcher()
+        return int(searcher.num_docs) if searcher else 0
