@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from fastapi.testclient import TestClient
 from portal import migrations
 from portal.kit import db, limits
 from portal.kit.settings import get_settings
-from search import engine
+from record import demo
+from search import engine, index
 
 PORTAL = Path(sys.executable).with_name("portal")
 
@@ -99,32 +101,87 @@ def forget_settings() -> None:
     limits.limiter().reset()
 
 
+class Original:
+    """A portal made once a test run, of which every test gets a copy of its own."""
+
+    def __init__(self, folder: Path, server: str | None, fill: Callable[[], None]) -> None:
+        self._folder = folder / "var"
+        self._server = server
+        self._database = f"original_{os.getpid()}_{time.monotonic_ns()}"
+        if server:
+            _execute(server, f"CREATE DATABASE {self._database}")
+        with pytest.MonkeyPatch.context() as patch:
+            use_settings(patch, data_dir=self._folder, database_url=self._url(self._database))
+            migrations.upgrade()
+            fill()
+        forget_settings()
+        self._folder.mkdir(exist_ok=True)
+
+    def _url(self, name: str) -> str:
+        return self._server.rsplit("/", 1)[0] + f"/{name}" if self._server else ""
+
+    @contextlib.contextmanager
+    def copy(self, patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Path]:
+        """Point this process's settings to a copy in `folder`. Yields its data folder."""
+        shutil.copytree(self._folder, folder / "var")
+        name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+        if self._server:
+            _execute(self._server, f"CREATE DATABASE {name} TEMPLATE {self._database}")
+        use_settings(patch, data_dir=folder / "var", database_url=self._url(name))
+        try:
+            yield folder / "var"
+        finally:
+            forget_settings()
+            if self._server:
+                _execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _fill() -> None:
+    demo.fill(300)
+    index.rebuild()
+
+
+@pytest.fixture(scope="session")
+def originals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Original]:
+    """Original portals by database and filling, each made when it is first needed."""
+
+    @cache
+    def original(kind: str, *, filled: bool) -> Original:
+        server = request.getfixturevalue("postgres") if kind == "postgresql" else None
+        return Original(tmp_path_factory.mktemp("original"), server, _fill if filled else lambda: None)
+
+    return original
+
+
 @pytest.fixture
-def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def embedded(originals: Callable[..., Original], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty, migrated portal on SQLite in a folder of its own, which is yielded."""
-    use_settings(monkeypatch, data_dir=tmp_path / "var", database_url="")
-    migrations.upgrade()
-    yield tmp_path / "var"
-    forget_settings()
+    with originals("sqlite", filled=False).copy(monkeypatch, tmp_path) as data_dir:
+        yield data_dir
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(
+    request: pytest.FixtureRequest,
+    originals: Callable[..., Original],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
     """An empty, migrated portal on each database in turn. Yields the database's kind."""
-    if request.param == "sqlite":
-        use_settings(monkeypatch, data_dir=tmp_path / "var", database_url="")
-        migrations.upgrade()
-        yield "sqlite"
-        forget_settings()
-        return
-    server: str = request.getfixturevalue("postgres")
-    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
-    _execute(server, f"CREATE DATABASE {name}")
-    use_settings(monkeypatch, data_dir=tmp_path / "var", database_url=server.rsplit("/", 1)[0] + f"/{name}")
-    migrations.upgrade()
-    yield "postgresql"
-    forget_settings()
-    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with originals(request.param, filled=False).copy(monkeypatch, tmp_path):
+        yield request.param
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest,
+    originals: Callable[..., Original],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """A portal with 300 made-up entities, indexed, on each database in turn. Yields the database's kind."""
+    with originals(request.param, filled=True).copy(monkeypatch, tmp_path):
+        yield request.param
 
 
 @pytest.fixture

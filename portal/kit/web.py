@@ -197,6 +197,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, PortalError):  # raised while FastAPI read the body
+            return refuse(request, error.__cause__)
         known = _BY_STATUS.get(error.status_code, errors.BadRequest)
         return refuse(request, known(), headers=dict(error.headers or {}))
 

@@ -6,17 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from record import demo
-from search import index
-
 pytestmark = pytest.mark.usefixtures("filled")
-
-
-@pytest.fixture
-def filled(database: str) -> None:
-    """A portal of 300 made-up entities, indexed."""
-    demo.fill(300)
-    index.rebuild()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from portal.kit import db, jobs
-from record import demo
 from record.models import Entity
 from search import engine, index
 from search.engine import Filters
@@ -26,10 +25,8 @@ def codes_for(text: str) -> list[str]:
 
 
 @pytest.fixture
-def one(embedded: Path) -> str:
+def one(filled: str) -> str:
     """Code of one entity of a small indexed portal."""
-    demo.fill(100)
-    index.rebuild()
     with db.reading() as session:
         return session.query(Entity).order_by(Entity.code).first().code  # type: ignore[union-attr]
 
@@ -68,15 +65,15 @@ def test_a_change_that_was_made_while_the_index_was_rebuilt_is_in_it(one: str) -
     assert codes_for("奇观异想") == [one]
 
 
-def test_a_lost_index_is_noticed_and_built_anew(one: str, embedded: Path) -> None:
+def test_a_lost_index_is_noticed_and_built_anew(one: str, tmp_path: Path) -> None:
     engine.current.cache_clear()
-    shutil.rmtree(embedded / "search")
+    shutil.rmtree(tmp_path / "var" / "search")
     assert engine.current().count() == 0
     index.mend()
-    assert engine.current().count() == 100
+    assert engine.current().count() == 300
 
 
-def test_a_level_index_is_left_alone(one: str, embedded: Path) -> None:
-    before = sorted(path.name for path in (embedded / "search").rglob("*"))
+def test_a_level_index_is_left_alone(one: str, tmp_path: Path) -> None:
+    before = sorted(path.name for path in (tmp_path / "var" / "search").rglob("*"))
     index.mend()
-    assert sorted(path.name for path in (embedded / "search").rglob("*")) == before
+    assert sorted(path.name for path in (tmp_path / "var" / "search").rglob("*")) == before
