@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from portal.kit.errors import PortalError
 from record import codes, names
-from search.text import bare
+from search.text import bare, is_form
 
 MAX_LENGTH = 500
 _LONGEST_NAME = 60
@@ -93,8 +93,11 @@ def read(text: str) -> Query:
     if not words and not place:
         raise NoLetters
     folded = names.fold(shown)
+    words = [word for word in words if not is_form(word.simple)]
     is_text = len(words) > _MOST_WORDS or sum(len(word.simple) for word in words) > _LONGEST_NAME
-    return Query(folded, tuple(words) or (Word(place, place),), place if words else "", _code(shown), is_text)
+    if not words and place:
+        words, place = [Word(place, place)], ""
+    return Query(folded, tuple(words), place, _code(shown), is_text)
 
 
 def _words(shown: str) -> tuple[list[Word], str]:
@@ -135,16 +138,31 @@ def runs(word: Word) -> list[Word]:
 
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_WEIGHTS = (*(pow(3, place, 31) for place in range(17)), 1)
 
 
 def code_neighbours(code: str) -> list[str]:
-    """Valid codes that differ from `code` by one character wrong, missing, extra or swapped with the next."""
+    """Valid codes that differ from `code` by one character wrong, missing, extra or swapped with the next.
+
+    The check digit (GB 32100-2015) leaves one character for each place that may be wrong or missing.
+    """
+    if not set(code) <= set(_ALPHABET):
+        return []
     near: set[str] = set()
     if len(code) == 18:
-        near |= {code[:at] + char + code[at + 1 :] for at in range(18) for char in _ALPHABET}
+        near |= {_corrected(code, at) for at in range(18)}
         near |= {code[:at] + code[at + 1] + code[at] + code[at + 2 :] for at in range(17)}
     elif len(code) == 17:
-        near |= {code[:at] + char + code[at:] for at in range(18) for char in _ALPHABET}
+        near |= {_corrected(f"{code[:at]}0{code[at:]}", at) for at in range(18)}
     elif len(code) == 19:
         near |= {code[:at] + code[at + 1 :] for at in range(19)}
     return sorted(found for found in near if found != code and codes.is_credit_code(found))
+
+
+def _corrected(code: str, at: int) -> str:
+    """`code` with the one character at `at` that makes its check digit right."""
+    values = [_ALPHABET.index(char) for char in code]
+    values[at] = 0
+    rest = sum(value * weight for value, weight in zip(values, _WEIGHTS, strict=True)) % 31
+    right = -rest * pow(_WEIGHTS[at], -1, 31) % 31
+    return code[:at] + _ALPHABET[right] + code[at + 1 :]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import Protocol
+from typing import Literal, Protocol
 
 from record import districts, names
 from search import pinyin
@@ -45,6 +45,8 @@ class Step:
     typed: bool = False
     final: bool = False
     """When this finds something, the repairs that follow are not worth their time."""
+    when: Literal["few", "untyped", "nothing"] = "few"
+    """Taken while few were found, only when nothing was found as typed, or only when nothing was found at all."""
     quorum: bool = False
     """Not all clauses have to hold: those that hold most are compared with the query, letter by letter."""
 
@@ -150,7 +152,7 @@ class _Wanted:
         self.typed_words = words
         self.body = [self._without_place(word) if at == 0 else word for at, word in enumerate(words)]
         self.body = [self._without_form(word) for word in self.body]
-        self.place = self._place_clauses()
+        self.place: Reading = tuple((("characters", place[:2]),) for place in dict.fromkeys(self.places))
 
     def _without_place(self, word: Word) -> Word:
         found = names.leading_places(word.simple)
@@ -167,13 +169,10 @@ class _Wanted:
         cut = len(word.simple) - len(simple)
         return Word(word.tidied[:at] + word.tidied[at + cut :], simple)
 
-    def _place_clauses(self) -> Reading:
-        clauses: list[Clause] = []
-        for place in self.places:
-            district = districts.of_name(place)
-            terms = [("characters", place[:2]), *([("is", f"district:{district}")] if district else [])]
-            clauses.append(tuple(terms))
-        return tuple(dict.fromkeys(clauses))
+    def _district_clauses(self) -> Reading:
+        """The places as where entities are, not as what their names say."""
+        found = [districts.of_name(place) for place in self.places]
+        return tuple((("is", f"district:{district}"),) for district in dict.fromkeys(found) if district)
 
     def _ways(self, words: Sequence[Word]) -> list[list[_Read]]:
         """Ways to read all words, each word in one of its own ways."""
@@ -228,13 +227,15 @@ class _Wanted:
             if way[0].start and way[0].start not in clauses:
                 yield Step(match, [(way[0].start, *self.place, *clauses)], typed=True)
             yield Step(match, [self.place + clauses], typed=True)
+            if district := self._district_clauses():
+                yield Step(match, [district + clauses], typed=True)
         if any(not word.latin for word in self.query.words) and _ADDRESS.search(self.query.folded):
-            yield from self._address_steps()
+            yield from self._address_steps(typed=True)
 
-    def _address_steps(self) -> Iterator[Step]:
+    def _address_steps(self, *, typed: bool) -> Iterator[Step]:
         tape = "".join(word.simple for word in self.body)
         if len(tape) > 2:
-            yield Step("address", [_grams("address", tape)], typed=True)
+            yield Step("address", [_grams("address", tape)], typed=typed, when="few" if typed else "nothing")
 
     def repaired(self) -> Iterator[Step]:
         """The query with something wrong, missing, too much or out of place; likeliest first."""
@@ -248,20 +249,22 @@ class _Wanted:
             yield from self._repaired_letters()
 
     def _repaired_characters(self) -> Iterator[Step]:
-        as_heard = self._heard(fuzzy=False)
-        for place in dict.fromkeys((self.place, ())):
-            if place != self.place:
-                yield Step("similar", [tuple(c for word in self.body for c in literal(word.simple))])
-            yield Step("pinyin", [place + as_heard])
-            yield Step("similar", [place + reading for reading in self._edits()])
-            yield Step("similar", [place + reading for reading in self._gaps()])
+        as_heard, edited, parted = self._heard(fuzzy=False), self._edits(), self._gaps()
+        yield Step("pinyin", [self.place + as_heard])
+        yield Step("similar", [self.place + reading for reading in edited])
+        yield Step("similar", [self.place + reading for reading in parted], when="untyped")
         if shorter := self._without_last_part():
-            yield Step("similar", [self.place + shorter])
-        yield Step("pinyin", [self.place + self._heard(fuzzy=True)])
+            yield Step("similar", [self.place + shorter], when="nothing")
+        if self.place:
+            yield Step("similar", [tuple(c for word in self.body for c in literal(word.simple))], when="nothing")
+            yield Step("pinyin", [as_heard], when="nothing")
+            yield Step("similar", edited, when="nothing")
+            yield Step("similar", parted, when="nothing")
+        yield Step("pinyin", [self.place + self._heard(fuzzy=True)], when="nothing")
         if not _ADDRESS.search(self.query.folded):
-            yield from self._address_steps()
+            yield from self._address_steps(typed=False)
         whole = "".join(word.simple for word in self.query.words)
-        yield Step("similar", [_grams("characters", whole) + self._heard(fuzzy=False)], quorum=True)
+        yield Step("similar", [_grams("characters", whole) + as_heard], quorum=True)
 
     def _heard(self, *, fuzzy: bool) -> Reading:
         """The words by their sound, in all readings; `fuzzy`: as people of another region say them."""

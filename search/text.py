@@ -83,6 +83,16 @@ def unformed(simple: str) -> str:
     return simple[:end] + simple[after:]
 
 
+def is_form(simple: str) -> bool:
+    """Whether bare text is a company form and nothing else."""
+    return _FORM.fullmatch(simple) is not None
+
+
+def is_whole(simple: str) -> bool:
+    """Whether bare text ends as a company's whole name does."""
+    return simple.endswith("公司") and _form_span(simple)[0] > 3
+
+
 _REGION = re.compile(
     r"(?:[^\d路街村市区县号]{2,5}市|[^\d路街村市区县号]{2,6}(?:省|自治区))*(?:[^\d路街村市区县号]{1,4}(?:新区|区|县))?"
 )

@@ -13,10 +13,12 @@ from search.embedded.schema import Card
 from search.engine import MAX_HITS, Filters, Hit, Match, Page
 from search.query import Query as Typed
 from search.steps import Step, plan
-from search.text import bare
+from search.text import bare, is_whole
 
 ENOUGH = 10
 """A query that so many answer as it was typed is not repaired."""
+_COMPARED = 40
+"""A whole name that at most so many answer is put in the order of likeness, together with what a repair finds."""
 _LEAST_LIKE = 60.0
 """Of a hundred: how like the query a name must be that shares only some of its pieces."""
 _MANY = 50_000
@@ -61,6 +63,11 @@ def add_exact(index: Index, terms: Sequence[str], found: dict[str, list[str]]) -
                     codes.append(card.code)
 
 
+def is_whole_name(asked: Typed) -> bool:
+    """Whether the query is a company's name from its place to its form, perhaps with an error in it."""
+    return len(asked.words) == 1 and is_whole(asked.words[0].simple) and not asked.is_text
+
+
 class Search:
     """One query over one commit."""
 
@@ -69,17 +76,22 @@ class Search:
         self.asked = asked
         self.filters = filters
         self.only = asking.of_filters(filters)
-        self.hits: dict[str, Match] = {}
+        self.found: dict[str, tuple[Card, Match]] = {}
         self.keys: Counter[str] = Counter()
         self.settled = False
 
     def page(self, limit: int, offset: int) -> Page:
         steps = plan(self.asked, self.index)
-        repairs = self._as_typed(steps, max(offset + limit, ENOUGH))
-        if not self.settled and self.keys.total() < ENOUGH:
-            self._repaired(repairs)
+        is_whole = is_whole_name(self.asked)
+        repairs = self._as_typed(steps, max(offset + limit, _COMPARED if is_whole else ENOUGH))
+        number = self.keys.total()
+        if is_whole and not self.settled and number <= _COMPARED:
+            self._repaired(repairs, number + 3 * ENOUGH)
+            self.found = dict(sorted(self.found.items(), key=lambda item: self._unlike(item[1][0])))
+        elif not self.settled and number < ENOUGH:
+            self._repaired(repairs, ENOUGH)
         total, facets = asking.tally(self.keys, self.filters)
-        hits = [Hit(code, match) for code, match in self.hits.items()][offset : offset + limit]
+        hits = [Hit(code, match) for code, (_, match) in self.found.items()][offset : offset + limit]
         return Page(hits, total, facets, more=offset + limit < min(total, MAX_HITS))
 
     def _as_typed(self, steps: Iterator[Step], wanted: int) -> Iterator[Step]:
@@ -113,20 +125,21 @@ class Search:
         cards, count = self.index.cards(filtered(query, self.only), wanted)
         return cards, count <= len(cards) and self.only is None
 
-    def _repaired(self, steps: Iterator[Step]) -> None:
+    def _repaired(self, steps: Iterator[Step], enough: int) -> None:
+        typed = bool(self.found)
         for step in steps:
-            if len(self.hits) >= ENOUGH or self.settled:
+            if len(self.found) >= enough or self.settled:
                 return
-            if step.typed:
+            if step.typed or (self.found and step.when == "nothing") or (typed and step.when == "untyped"):
                 continue
             if step.quorum:
-                if not self.hits:
+                if not self.found:
                     self._take(self._likest(step), step)
                 continue
             query = asking.of_step(step, self.index)
             if query is not None:
-                cards, _ = self.index.cards(filtered(query, self.only), ENOUGH + len(self.hits))
-                new = [card for card in cards if card.code not in self.hits]
+                cards, _ = self.index.cards(filtered(query, self.only), enough)
+                new = [card for card in cards if card.code not in self.found]
                 self._take(sorted(new, key=self._unlike), step)
                 self.keys.update(card.facets for card in new)
                 self.settled = bool(step.final and cards)
@@ -146,8 +159,8 @@ class Search:
 
     def _take(self, cards: Iterable[Card], step: Step) -> None:
         for card in cards:
-            if card.code not in self.hits:
-                self.hits[card.code] = self._match(card, step)
+            if card.code not in self.found:
+                self.found[card.code] = card, self._match(card, step)
 
     def _match(self, card: Card, step: Step) -> Match:
         if step.match != "name" or len(card.names) == 1:
