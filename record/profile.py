@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.kit import db
 from record import codes, entities
-from record.models import Entity
+from record.models import Entity, FormerName
 
 _OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
 _HEADING = re.compile(r"(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]")
@@ -48,7 +48,7 @@ class Profile:
     entity: Entity
     address: str | None
     """As it may be shown to the public."""
-    former_names: Sequence[str]
+    former_names: Sequence[FormerName]
     """Newest first."""
     scope: Scope | None
     as_received: Mapping[str, str]
@@ -67,7 +67,7 @@ def read(session: Session, code: str) -> Profile:
     return Profile(
         entity=entity,
         address=entities.public_address(entity.code, entity.address),
-        former_names=[former.name for former in reversed(entity.former_names)],
+        former_names=list(reversed(entity.former_names)),
         scope=parse_scope(entity.scope) if entity.scope else None,
         as_received=received,
         made_up=entity.source == "demo",

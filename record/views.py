@@ -5,7 +5,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from portal.kit import i18n, limits, web
+from portal.kit import db, i18n, limits, web
 from portal.kit.limits import door
 from record import codes, profile
 
@@ -36,4 +36,4 @@ def entity(request: Request, session: web.ReadingSession, code: str) -> Response
     if code != file.entity.code:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/entities/{quote(file.entity.code)}{query}", status_code=301)
-    return web.page(request, "record/entity.html", file=file)
+    return web.page(request, "record/entity.html", file=file, today=db.now())

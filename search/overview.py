@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from record import entities, names
-from record.models import Entity
+from record.entities import Listed
 from search import engine, pinyin
 from search.engine import EngineUnavailable, Filters
 
@@ -73,7 +73,7 @@ def _take(session: Session) -> Overview:
     return Overview(page.total, [item for item in districts if item[0]], _examples(found))
 
 
-def _examples(found: Sequence[Entity]) -> Sequence[Example]:
+def _examples(found: Sequence[Listed]) -> Sequence[Example]:
     """One of each kind, each from another entity, of names whose brand is short and can be read aloud."""
     readings = pinyin.readings()
     named = [(entity.code, names.parts(entity.name)) for entity in found]

@@ -1,0 +1,85 @@
+"""What journeys share: the address of every kind of page, and pages that tell when something is wrong."""
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+
+def ask(url: str) -> dict[str, Any]:
+    """A JSON answer of the portal's API."""
+    with urllib.request.urlopen(url) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+@pytest.fixture(scope="session")
+def entity(portal_url: str) -> dict[str, Any]:
+    """An entity that bore another name before: its page has the most on it."""
+    cursor = ""
+    while True:
+        answer = ask(f"{portal_url}/api/v1/entities?limit=100{cursor}")
+        for item in answer["items"]:
+            if item["former_names"] and item["district"] and item["status"] == "active":
+                found: dict[str, Any] = item
+                return found
+        cursor = f"&cursor={answer['next']}"
+
+
+@pytest.fixture(scope="session")
+def addresses(entity: dict[str, Any]) -> dict[str, str]:
+    """Every page there is, by what it shows."""
+    name = urllib.parse.quote(entity["name"][2:4])
+    return {
+        "home": "/",
+        "search": f"/search?q={name}",
+        "filtered": f"/search?district={entity['district']}&status=active",
+        "nothing found": f"/search?q={urllib.parse.quote('龘靐齉爩')}",
+        "refused": "/search?q=%EF%BC%9F%EF%BC%81",
+        "entity": f"/entities/{entity['code']}",
+        "help": "/help",
+        "about": "/about",
+        "developers": "/developers",
+        "no such page": "/no-such-page",
+        "no such entity": "/entities/91310000000000000X",
+    }
+
+
+@pytest.fixture
+def open_page(browser: Browser, portal_url: str) -> Iterator[Callable[..., Page]]:
+    """Opens a page as a visitor would; at the end, any complaint of the browser or request elsewhere fails the test."""
+    contexts, complaints = [], []
+
+    def watch(page: Page) -> None:
+        page.on("request", lambda request: request.url.startswith(portal_url) or complaints.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning")
+                and "status of 4" not in message.text
+                and complaints.append(message.text)
+            ),
+        )
+
+    def opened(path: str, *, language: str = "zh", width: int = 1280, height: int = 900, **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=portal_url,
+            locale="zh-CN" if language == "zh" else "en-GB",
+            viewport={"width": width, "height": height},
+            **options,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch(page)
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
