@@ -128,7 +128,7 @@ _HOUSE_NUMBER = re.compile(
     r"[0-9０-９]|[一二三四五六七八九十百甲乙丙丁]+(?:[-－—至、][一二三四五六七八九十百]+)*"
     r"(?:号|弄|支弄|室|幢|栋|楼|层|单元|组|队|座)"
 )
-_DANGLING = re.compile(r"[\sA-Za-zＡ-Ｚａ-ｚ第之附临底\-－—#＃(（、,，.·~～]+$")
+_DANGLING = re.compile(r"[\sA-Za-zＡ-Ｚａ-ｚ第之附临底甲乙丙丁\-－—#＃(（、,，.·~～]+$")
 
 
 def public_address(code: str, address: str | None) -> str | None:

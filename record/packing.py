@@ -14,7 +14,7 @@ MAX_UNPACKED = 32 * 2**30
 """Bytes. Three million entities take about 1.1 GB, thirty million records about 10."""
 MAX_RATIO = 250
 """A registry shrinks to a tenth; what grows more than this, beyond FREE_BYTES, was made to fill a disk."""
-FREE_BYTES = 64 * 2**20
+FREE_BYTES = 8 * 2**20
 MAX_DECODER_MEMORY = 256 * 2**20
 _BLOCK = 2**18
 

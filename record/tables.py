@@ -24,6 +24,7 @@ MAX_LINES_OF_A_ROW = 200
 TITLE_LINES = 20
 """How far down the header may stand: spreadsheets begin with titles and dates."""
 SAMPLE = 2**18
+_EMPTY = frozenset([b"\n", b"\r\n"])
 
 
 Stream: TypeAlias = "io.BufferedReader[Any]"
@@ -78,8 +79,10 @@ def read(path: Path) -> Table:
 
 
 def _bounded_lines(stream: Stream) -> Iterator[bytes | None]:
-    """Lines with their ends; None in place of one that is too long."""
+    """Lines with their ends, empty ones left out; None in place of one that is too long."""
     while line := stream.readline(MAX_LINE):
+        if line in _EMPTY:
+            continue
         if len(line) < MAX_LINE or line.endswith(b"\n"):
             yield line
             continue
