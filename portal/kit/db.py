@@ -70,7 +70,6 @@ def _sqlite_engine(url: str, *, read_only: bool) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-32000",
-            "mmap_size=1073741824",
             f"query_only={'ON' if read_only else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
