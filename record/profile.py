@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Engine, and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -112,22 +112,28 @@ def _stripped(text: str) -> Iterator[str]:
 
 # ---- whether anything here is made up -------------------------------------------------------------------------------
 
-_MADE_UP_KEPT_SECONDS = 10.0
-_made_up: tuple[float, bool] = (float("-inf"), False)
+MADE_UP_KEPT_SECONDS = 10.0
+
+
+class _MadeUp:
+    """What was last seen, and in which database."""
+
+    until = float("-inf")
+    database: Engine | None = None
+    seen = False
 
 
 def made_up_data() -> bool:
     """Whether the register holds made-up entities. Asked by every page, so it is remembered for ten seconds."""
-    global _made_up  # noqa: PLW0603
-    asked_at, known = _made_up
-    if time.monotonic() - asked_at > _MADE_UP_KEPT_SECONDS:
+    database = db.reading_engine()
+    if time.monotonic() >= _MadeUp.until or _MadeUp.database is not database:
         try:
             with db.reading() as session:
-                known = has_made_up(session)
+                _MadeUp.seen = has_made_up(session)
         except SQLAlchemyError:
             log.warning("profile.register_away")
-        _made_up = (time.monotonic(), known)
-    return known
+        _MadeUp.until, _MadeUp.database = time.monotonic() + MADE_UP_KEPT_SECONDS, database
+    return _MadeUp.seen
 
 
 def has_made_up(session: Session) -> bool:

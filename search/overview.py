@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from record import entities, names
 from record.entities import Listed
 from search import engine, pinyin
-from search.engine import EngineUnavailable, Filters
+from search.engine import EngineUnavailable, Filters, Page, SearchEngine
 
 KEPT_SECONDS = 60.0
 _LOOKED_AT = 40
@@ -41,36 +41,46 @@ class Overview:
 
 
 class _Kept:
+    """One overview for all threads, of one engine."""
+
     lock = threading.Lock()
     until = float("-inf")
+    engine: SearchEngine | None = None
     overview: Overview | None = None
 
 
-def forget() -> None:
-    """Ask the engine again next time."""
-    _Kept.until = float("-inf")
-
-
 def read(session: Session) -> Overview | None:
-    """The overview, at most a minute old; None while the engine is away."""
-    if time.monotonic() < _Kept.until:
-        return _Kept.overview
+    """The overview, at most a minute old; None while the engine is away.
+
+    Examples come a second later than the rest: the tables of pinyin are long, and the start page does not wait.
+    """
+    asked = engine.current()
     with _Kept.lock:
-        if time.monotonic() >= _Kept.until:
+        if time.monotonic() >= _Kept.until or _Kept.engine is not asked:
             try:
-                _Kept.overview = _take(session)
+                page = asked.search("", Filters(), limit=_LOOKED_AT)
             except EngineUnavailable:
                 log.warning("search.engine_away")
                 return None
-            _Kept.until = time.monotonic() + (KEPT_SECONDS if _Kept.overview.total else 1.0)
+            found = entities.by_codes(session, [hit.code for hit in page.hits])
+            known = _Kept.overview.examples if _Kept.overview and _Kept.engine is asked else ()
+            _Kept.engine, _Kept.overview = asked, Overview(page.total, _districts(page), known)
+            _Kept.until = time.monotonic() + (KEPT_SECONDS if page.total else 1.0)
+            if found and not known:
+                threading.Thread(target=_add_examples, args=(asked, found), daemon=True).start()
         return _Kept.overview
 
 
-def _take(session: Session) -> Overview:
-    page = engine.current().search("", Filters(), limit=_LOOKED_AT)
-    districts = sorted(page.facets.get("district", {}).items(), key=lambda item: (-item[1], item[0]))
-    found = entities.by_codes(session, [hit.code for hit in page.hits])
-    return Overview(page.total, [item for item in districts if item[0]], _examples(found))
+def _districts(page: Page) -> list[tuple[str, int]]:
+    counts = page.facets.get("district", {}).items()
+    return sorted(((code, count) for code, count in counts if code), key=lambda item: (-item[1], item[0]))
+
+
+def _add_examples(asked: SearchEngine, found: Sequence[Listed]) -> None:
+    examples = _examples(found)
+    with _Kept.lock:
+        if _Kept.overview and _Kept.engine is asked:
+            _Kept.overview = replace(_Kept.overview, examples=examples)
 
 
 def _examples(found: Sequence[Listed]) -> Sequence[Example]:
