@@ -147,7 +147,7 @@ def cuts(typed: str, known: Callable[[str, str], bool], *, most: int = 4) -> lis
                 walk(end + (typed[end : end + 1] == "'"), taken)
                 taken.pop()
         rest = typed[start:]
-        if taken and rest in _beginnings() and rest not in syllables():
+        if taken and rest in _beginnings() and len(beginning(rest)) > (rest in syllables()):
             found.append((list(taken), rest))
 
     walk(0, [])

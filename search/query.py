@@ -14,9 +14,9 @@ from record import codes, names
 from search.text import bare, is_form
 
 MAX_LENGTH = 500
-_LONGEST_NAME = 60
-"""Bare letters; what is longer is a text with a name somewhere in it."""
-_MOST_WORDS = 8
+_LONGEST_NAME = 40
+"""Bare letters; what is longer, or has so many words, is a text with a name somewhere in it."""
+_MOST_WORDS = 6
 
 
 class Refused(PortalError):
@@ -77,7 +77,7 @@ class Query:
 _SEPARATORS = re.compile(r"[\s,，、;；。:：|/\\!！?？…]+")
 _SPACES = re.compile(r"[\s\-_.·]+")
 _CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}(?![0-9A-Z])")
-_PART_OF_CODE = re.compile(r"(?=(?:.*[0-9]){4})[0-9A-Z]{5,20}")
+_PART_OF_CODE = re.compile(r"(?=(?:.*[0-9]){4})[0-9A-Z]{5,20}|(?=(?:.*[0-9]){2})[0-9A-Z]{8,20}")
 _LOOK_ALIKES = str.maketrans("OIZSV", "0125U")
 _PLACE_IN_BRACKETS = re.compile(r"\(([^()]{2,8})\)")
 
@@ -94,7 +94,8 @@ def read(text: str) -> Query:
         raise NoLetters
     folded = names.fold(shown)
     words = [word for word in words if not is_form(word.simple)]
-    is_text = len(words) > _MOST_WORDS or sum(len(word.simple) for word in words) > _LONGEST_NAME
+    written = [word for word in words if not word.latin]
+    is_text = len(written) > _MOST_WORDS or sum(len(word.simple) for word in written) > _LONGEST_NAME
     if not words and place:
         words, place = [Word(place, place)], ""
     return Query(folded, tuple(words), place, _code(shown), is_text)

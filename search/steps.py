@@ -7,35 +7,27 @@ the other only until a page is full. How often terms occur (`Vocabulary`) prunes
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import Literal, Protocol
+from typing import Literal
 
 from record import districts, names
 from search import pinyin
 from search.engine import Match
 from search.query import Query, Word, code_neighbours, runs
-from search.text import unformed
-
-Term = tuple[str, str]
-Clause = tuple[Term, ...]
-Reading = tuple[Clause, ...]
-
-NEAR_CODE = "near_code"
-"""No field: any code that differs by one character from the term."""
-
-
-class Vocabulary(Protocol):
-    """The terms of an index."""
-
-    def frequency(self, field: str, term: str) -> int:
-        """In how many entities `term` occurs."""
-        ...
-
-    def beginning(self, field: str, start: str, most: int) -> list[str]:
-        """The most frequent terms that begin with `start`."""
-        ...
+from search.repairs import (
+    NEAR_CODE,
+    Clause,
+    Reading,
+    Vocabulary,
+    gaps,
+    missing_or_swapped,
+    pieces,
+    wrong_ends,
+    wrong_or_extra,
+)
+from search.text import place_of_business, unformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +39,23 @@ class Step:
     """When this finds something, the repairs that follow are not worth their time."""
     when: Literal["few", "untyped", "nothing"] = "few"
     """Taken while few were found, only when nothing was found as typed, or only when nothing was found at all."""
+    most: int = 10
+    """So many of its hits are taken."""
     quorum: bool = False
     """Not all clauses have to hold: those that hold most are compared with the query, letter by letter."""
+
+
+def core(query: Query) -> str:
+    """The query without its places and forms: what a name has to be like."""
+    return "".join(word.simple for word in _Wanted(query, _NoVocabulary()).body)
+
+
+class _NoVocabulary:
+    def frequency(self, field: str, term: str) -> int:
+        return 0
+
+    def beginning(self, field: str, start: str, most: int) -> list[str]:
+        return []
 
 
 def plan(query: Query, vocabulary: Vocabulary) -> Iterator[Step]:
@@ -117,7 +124,7 @@ def _text_steps(query: Query, vocabulary: Vocabulary) -> Iterator[Step]:
     if spans:
         yield Step("name", [(tuple(("name", span) for span in sorted(spans)),)], typed=True, final=True)
     whole = "".join(word.simple for word in query.words)
-    yield Step("similar", [_grams("characters", whole[:120])], quorum=True)
+    yield Step("similar", [pieces(whole[:120])], quorum=True)
 
 
 # Names, pinyin, initials, addresses
@@ -180,12 +187,14 @@ class _Wanted:
             return []
         return [list(way) for way in product(*(self._reads(word)[:4] for word in words))][:16]
 
-    def _spelled(self) -> list[Word]:
-        """Latin words as one that is spelled in syllables, xin'nuo; no words when some are not Latin, or one only."""
-        if len(self.body) < 2 or not all(word.simple.isascii() and word.simple.isalpha() for word in self.body):
-            return []
-        spelled = "'".join(word.simple for word in self.body)
-        return [Word(spelled, spelled)]
+    def _ways_as_typed(self) -> list[list[_Read]]:
+        """Latin words as one that is spelled in syllables, xin'nuo; or else each word by itself."""
+        if len(self.body) > 1 and all(word.simple.isascii() and word.simple.isalpha() for word in self.body):
+            spelled = "'".join(word.simple for word in self.body)
+            ways = self._ways([Word(spelled, spelled)])
+            if any(read.match == "pinyin" for way in ways for read in way):
+                return ways
+        return self._ways(self.body)
 
     def _reads(self, word: Word) -> list[_Read]:
         if not word.latin:
@@ -202,7 +211,10 @@ class _Wanted:
                 reads.append(found)
         if letters.isalnum() and len(letters) > 1:
             reads.append(_read_initials(letters))
-        return reads or [_read_characters(letters)]
+        return [read for read in reads if self._occurs(read)] or reads[:1] or [_read_characters(letters)]
+
+    def _occurs(self, read: _Read) -> bool:
+        return all(any(self.vocabulary.frequency(*term) for term in clause) for clause in read.clauses)
 
     def _follows(self, one: str, other: str) -> bool:
         return self.vocabulary.frequency("sounds", pinyin.sound(one) + pinyin.sound(other)) > 0
@@ -221,7 +233,7 @@ class _Wanted:
     def typed(self) -> Iterator[Step]:
         """The query as it was typed."""
         yield Step("name", [((("name", self.query.folded),),)], typed=True, final=True)
-        for way in self._ways(self._spelled()) + self._ways(self.body):
+        for way in self._ways_as_typed():
             match = _match_of(way)
             clauses = tuple(clause for read in way for clause in read.clauses)
             if way[0].start and way[0].start not in clauses:
@@ -233,9 +245,11 @@ class _Wanted:
             yield from self._address_steps(typed=True)
 
     def _address_steps(self, *, typed: bool) -> Iterator[Step]:
-        tape = "".join(word.simple for word in self.body)
+        tape = place_of_business(self.query.folded)
         if len(tape) > 2:
-            yield Step("address", [_grams("address", tape)], typed=typed, when="few" if typed else "nothing")
+            yield Step(
+                "address", [_grams("address", tape)], typed=typed, final=typed, when="few" if typed else "nothing"
+            )
 
     def repaired(self) -> Iterator[Step]:
         """The query with something wrong, missing, too much or out of place; likeliest first."""
@@ -249,22 +263,26 @@ class _Wanted:
             yield from self._repaired_letters()
 
     def _repaired_characters(self) -> Iterator[Step]:
-        as_heard, edited, parted = self._heard(fuzzy=False), self._edits(), self._gaps()
+        as_heard, parted = self._heard(fuzzy=False), self._repaired_by(gaps)
+        edited = [self._repaired_by(edit) for edit in (missing_or_swapped, wrong_or_extra, wrong_ends)]
+        parted_here = [self.place + reading for reading in parted]
+        yield Step("similar", parted_here, when="untyped", most=_FEW)
         yield Step("pinyin", [self.place + as_heard])
-        yield Step("similar", [self.place + reading for reading in edited])
-        yield Step("similar", [self.place + reading for reading in parted], when="untyped")
+        for readings in edited:
+            yield Step("similar", [self.place + reading for reading in readings])
+        yield Step("similar", parted_here, when="untyped")
         if shorter := self._without_last_part():
             yield Step("similar", [self.place + shorter], when="nothing")
         if self.place:
             yield Step("similar", [tuple(c for word in self.body for c in literal(word.simple))], when="nothing")
             yield Step("pinyin", [as_heard], when="nothing")
-            yield Step("similar", edited, when="nothing")
+            yield Step("similar", [reading for readings in edited for reading in readings], when="nothing")
             yield Step("similar", parted, when="nothing")
         yield Step("pinyin", [self.place + self._heard(fuzzy=True)], when="nothing")
         if not _ADDRESS.search(self.query.folded):
             yield from self._address_steps(typed=False)
         whole = "".join(word.simple for word in self.query.words)
-        yield Step("similar", [_grams("characters", whole) + as_heard], quorum=True)
+        yield Step("similar", [pieces(unformed(whole)) + as_heard], quorum=True)
 
     def _heard(self, *, fuzzy: bool) -> Reading:
         """The words by their sound, in all readings; `fuzzy`: as people of another region say them."""
@@ -284,22 +302,12 @@ class _Wanted:
             known = [pair for pair in pairs if self.vocabulary.frequency("sounds", pair)] if len(pairs) > 4 else pairs
             yield tuple(("sounds", pair) for pair in known or pairs[:1])
 
-    def _edits(self) -> list[Reading]:
-        """Readings with one character of one word wrong, missing, too much, or swapped with the next."""
+    def _repaired_by(self, repair: Callable[[str, Vocabulary], list[Reading]]) -> list[Reading]:
+        """Readings with one of the words repaired, and the others as they were typed."""
         return [
             self._around(at) + reading
             for at, word in enumerate(self.body)
-            if len(word.simple) > 2
-            for reading in edits(word.simple, self.vocabulary)
-        ]
-
-    def _gaps(self) -> list[Reading]:
-        """Readings with something left out in one place of one word: 鑫诺电器 for 鑫诺照明电器."""
-        return [
-            self._around(at) + reading
-            for at, word in enumerate(self.body)
-            if len(word.simple) > 3
-            for reading in gaps(word.simple, self.vocabulary)
+            for reading in repair(word.simple, self.vocabulary)
         ]
 
     def _around(self, at: int) -> Reading:
@@ -333,6 +341,7 @@ class _Wanted:
             yield Step("initials", [reading], quorum=True)
 
 
+_FEW = 3
 _FORM_BEGUN = re.compile("(?:股份|责任)?有?(?:限|限公|限责|限责任|限责任公)?$")
 _PINYIN_FORM = re.compile("(?:gufen)?(?:youxian)?(?:zeren)?gongsi$|youxian$")
 
@@ -350,45 +359,3 @@ def _read_initials(letters: str) -> _Read:
 def _match_of(way: Sequence[_Read]) -> Match:
     """Why an entity that answers all of this was found: what is least literal about it."""
     return max((read.match for read in way), key=("name", "pinyin", "initials").index)
-
-
-def edits(text: str, vocabulary: Vocabulary) -> list[Reading]:
-    """Readings of `text` with one character wrong, missing, too much, or swapped with the next.
-
-    Only pieces that do not touch the error are kept, and the error has to be where pieces are that nobody has.
-    """
-    size = len(text)
-    found: list[tuple[range, list[Term]]] = []
-    for at in range(1, size - 1):
-        touched = range(at - 1, at + 1)
-        found.append((touched, [("skips", text[at - 1] + text[at + 1])]))
-        found.append((touched, [("characters", text[at - 1] + text[at + 1])]))
-    if size > 3:
-        found += [(range(1), []), (range(size - 2, size - 1), [])]
-    for at in range(size - 1):
-        found.append((range(at, at + 1), [("skips", text[at : at + 2])]))
-        swapped = text[max(0, at - 1) : at] + text[at + 1] + text[at] + text[at + 2 : at + 3]
-        pieces = [("characters", one + other) for one, other in pairwise(swapped)]
-        found.append((range(max(0, at - 1), min(size - 1, at + 2)), pieces))
-    return _possible(text, found, vocabulary, "characters")
-
-
-def gaps(text: str, vocabulary: Vocabulary, field: str = "characters") -> list[Reading]:
-    """Readings of `text` with something left out in one place, and in two places of a long one."""
-    last = len(text) - 2
-    cuts = [(range(at, at + 1), ()) for at in range(1, last)]
-    return _possible(text, [(touched, list(new)) for touched, new in cuts], vocabulary, field)
-
-
-def _possible(text: str, found: list[tuple[range, list[Term]]], vocabulary: Vocabulary, field: str) -> list[Reading]:
-    pieces = [one + other for one, other in pairwise(text)]
-    unknown = {at for at, piece in enumerate(pieces) if not vocabulary.frequency(field, piece)}
-    readings: dict[Reading, None] = {}
-    for touched, new in found:
-        if not unknown <= set(touched) or not all(vocabulary.frequency(*term) for term in new):
-            continue
-        kept = [((field, piece),) for at, piece in enumerate(pieces) if at not in touched]
-        reading: Reading = (*kept, *((term,) for term in new))
-        if reading:
-            readings[reading] = None
-    return list(readings)

@@ -10,13 +10,14 @@ from tantivy import Occur, Query
 
 from search.embedded.schema import FACETS, SCHEMA, Card, mark, read_card
 from search.engine import Facet, Filters
-from search.steps import NEAR_CODE, Clause, Reading, Step, Term
+from search.repairs import NEAR_CODE, Clause, Reading, Term
+from search.steps import Step
 
 MOST_KEYS = 65_000
 """Combinations of facet values that are told apart."""
 _FIRST_AMONG = 10_000
-_RARE_SUM = 60_000
-_RARE_TERMS = 14
+_RARE_SUM = 30_000
+_RARE_TERMS = 9
 _MOST_NEAR = 60
 
 
@@ -81,26 +82,27 @@ class Index:
         """Cards that hold most of the reading's rare terms; frequent ones would cost more than they tell."""
         rare = self._rarest(reading)
         terms = [(Occur.Should, _term(*term)) for term in rare]
-        for share in (0.75, 0.5, 0.35):
+        near: dict[str, Card] = {}
+        for share in (0.7, 0.45, 0.3, 0.2):
             least = max(2, round(len(terms) * share))
-            if least > len(terms):
-                return []
+            if least > len(terms) or len(near) >= _MOST_NEAR:
+                break
             query = Query.boolean_query(terms, minimum_number_should_match=least)
             cards, _ = self.cards(filtered(query, filters), _MOST_NEAR)
-            if cards:
-                return cards
-        return []
+            near |= {card.code: card for card in cards}
+        return list(near.values())
 
     def _rarest(self, reading: Reading) -> list[Term]:
-        terms = sorted({(self.frequency(*term), term) for clause in reading for term in clause})
+        by_field: dict[str, list[tuple[int, Term]]] = {}
+        for term in {term for clause in reading for term in clause}:
+            by_field.setdefault(term[0], []).append((self.frequency(*term), term))
         rare: list[Term] = []
-        total = 0
-        for frequency, term in terms:
-            total += frequency
-            if len(rare) == _RARE_TERMS or (total > _RARE_SUM and len(rare) > 2):
-                break
-            if frequency:
-                rare.append(term)
+        for _, found in sorted(by_field.items()):
+            total = 0
+            for frequency, term in sorted(each for each in found if each[0])[:_RARE_TERMS]:
+                total += frequency
+                if total < _RARE_SUM:
+                    rare.append(term)
         return rare
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from rapidfuzz import fuzz
+from rapidfuzz.distance import LCSseq
 from tantivy import Query
 
 from search.embedded import asking
@@ -12,7 +13,7 @@ from search.embedded.asking import Index, any_of, filtered
 from search.embedded.schema import Card
 from search.engine import MAX_HITS, Filters, Hit, Match, Page
 from search.query import Query as Typed
-from search.steps import Step, plan
+from search.steps import Step, core, plan
 from search.text import bare, is_whole
 
 ENOUGH = 10
@@ -76,6 +77,8 @@ class Search:
         self.asked = asked
         self.filters = filters
         self.only = asking.of_filters(filters)
+        self.query = bare(asked.folded)
+        self.core = core(asked) or self.query
         self.found: dict[str, tuple[Card, Match]] = {}
         self.keys: Counter[str] = Counter()
         self.settled = False
@@ -133,29 +136,36 @@ class Search:
             if step.typed or (self.found and step.when == "nothing") or (typed and step.when == "untyped"):
                 continue
             if step.quorum:
-                if not self.found:
+                if not any(self._is_like(card) for card, _ in self.found.values()):
                     self._take(self._likest(step), step)
                 continue
             query = asking.of_step(step, self.index)
             if query is not None:
                 cards, _ = self.index.cards(filtered(query, self.only), enough)
-                new = [card for card in cards if card.code not in self.found]
+                new = [card for card in cards if card.code not in self.found][: step.most]
                 self._take(sorted(new, key=self._unlike), step)
                 self.keys.update(card.facets for card in new)
                 self.settled = bool(step.final and cards)
 
     def _likest(self, step: Step) -> list[Card]:
         cards = self.index.near(step.readings[0], self.only)
-        likeness = {card.code: -self._unlike(card) for card in cards}
-        cards = sorted((card for card in cards if likeness[card.code] >= _LEAST_LIKE), key=self._unlike)[:ENOUGH]
-        self.keys.update(card.facets for card in cards)
-        return cards
+        near = sorted((self._unlike(card), card.code, card) for card in cards)
+        likest = [card for (_, unlike), _, card in near if -unlike >= _LEAST_LIKE][:ENOUGH]
+        self.keys.update(card.facets for card in likest)
+        return likest
 
-    def _unlike(self, card: Card) -> float:
-        """How little the likest of an entity's names has of the query; below zero."""
-        query = bare(self.asked.folded)
-        ratio = fuzz.partial_ratio if self.asked.is_text else fuzz.ratio
-        return -max(ratio(query, bare(name)) for name in card.names)
+    def _is_like(self, card: Card) -> bool:
+        """Whether no more than one character of the query is missing from one of the entity's names."""
+        return -self._unlike(card)[0] * len(self.core) > len(self.core) - 2
+
+    def _unlike(self, card: Card) -> tuple[float, float]:
+        """How little an entity's likest name is like the query: what it lacks of it, then what else it has."""
+        names = [bare(name) for name in card.names]
+        if self.asked.is_text:
+            return 0.0, min(-fuzz.partial_ratio(self.query, name) for name in names)
+        return min(
+            (-LCSseq.similarity(self.core, name) / len(self.core), -fuzz.ratio(self.query, name)) for name in names
+        )
 
     def _take(self, cards: Iterable[Card], step: Step) -> None:
         for card in cards:
@@ -165,6 +175,5 @@ class Search:
     def _match(self, card: Card, step: Step) -> Match:
         if step.match != "name" or len(card.names) == 1:
             return step.match
-        query = bare(self.asked.folded)
-        present, *former = (fuzz.partial_ratio(query, bare(name)) for name in card.names)
+        present, *former = (fuzz.partial_ratio(self.query, bare(name)) for name in card.names)
         return "former_name" if max(former) > present else "name"
