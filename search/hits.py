@@ -20,7 +20,7 @@ class Line:
     match: Match
     name: Segments
     former_name: Segments | None
-    """The former name that answers the query, when it is what matched."""
+    """The former name that answers the query, when it is what matched or the present one does not show why."""
     address: Segments | None
     """The address as the public may see it, when it is what matched."""
 
@@ -28,18 +28,22 @@ class Line:
 def line(found: Found, query: str) -> Line:
     """The line for one hit of `query`."""
     entity, match = found.entity, found.match
-    former = address = None
-    if match == "former_name" and entity.former_names:
-        former = max((text.highlight(name, query) for name in reversed(entity.former_names)), key=_marked_length)
+    if match == "code" or not query:
+        return Line(entity, match, [(entity.name, False)], None, None)
     if match == "address":
         address = text.highlight(entity.address, query) if entity.address else None
-    return Line(entity, match, _name(entity.name, query, match), former, address)
+        return Line(entity, match, [(entity.name, False)], None, address)
+    name = text.highlight(entity.name, query)
+    if match == "former_name" or not _marked_length(name):
+        return Line(entity, match, name, _former_name(entity, query), None)
+    return Line(entity, match, name, None, None)
 
 
-def _name(name: str, query: str, match: Match) -> Segments:
-    if match in ("code", "address") or not query:
-        return [(name, False)]
-    return text.highlight(name, query)
+def _former_name(entity: Listed, query: str) -> Segments | None:
+    """The former name that answers best, the newest of several; None when none does."""
+    names = [text.highlight(name, query) for name in reversed(entity.former_names)]
+    best = max(names, key=_marked_length, default=None)
+    return best if best and _marked_length(best) else None
 
 
 def _marked_length(segments: Segments) -> int:
