@@ -141,5 +141,5 @@ def ensure_name_index() -> None:
     with db.writing_engine().connect() as connection:
         if any(index["name"] == _NAME_INDEX.name for index in sqlalchemy.inspect(connection).get_indexes("entity")):
             return
-    with db.writing_engine().begin() as connection:
+    with bulk_connection() as (connection, _), connection.begin():
         _NAME_INDEX.create(connection, checkfirst=True)

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,7 +32,6 @@ CHANGED = "entity.changed"
 ROWS_OF_A_CHANGE = 500
 """Rows of one transaction when they may all have to be changed one by one."""
 _CITY_TIME = ZoneInfo("Asia/Shanghai")
-_CODE = itemgetter(0)
 _TICK = timedelta(microseconds=1)
 
 Progress = Callable[[int, int | None], None]
@@ -228,7 +226,7 @@ def _load_at_once(run: _Run, batch: Batch, connection: Connection, bulk: loading
     record = run.record
     try:
         with connection.begin():
-            bulk.insert(sorted(batch.rows, key=_CODE), record.started_at)
+            bulk.insert(batch.rows, record.started_at)
             loading.insert_former(connection, batch.former)
             _count(record, batch, added=len(batch.rows))
             connection.execute(_counters(record))

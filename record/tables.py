@@ -24,10 +24,14 @@ MAX_LINES_OF_A_ROW = 200
 TITLE_LINES = 20
 """How far down the header may stand: spreadsheets begin with titles and dates."""
 SAMPLE = 2**18
+MAX_KEPT = 2_000
+"""Characters of a line without cells that are handed back with the reason."""
 _EMPTY = frozenset([b"\n", b"\r\n"])
 
 
 Stream: TypeAlias = "io.BufferedReader[Any]"
+Line = tuple[str, str | None]
+"""A line's text, and why it could not be read."""
 
 
 class NoHeader(FileRefused):
@@ -121,7 +125,7 @@ def _decodes(line: bytes, encoding: str) -> bool:
     return True
 
 
-def _text_lines(stream: Stream) -> Iterator[tuple[str, str | None]]:
+def _text_lines(stream: Stream) -> Iterator[Line]:
     """Each line as text, and a fault when it could not be read. Lines in the other encoding are read in theirs."""
     sample = stream.peek(SAMPLE)[:SAMPLE]
     first = _encoding(sample)
@@ -149,84 +153,72 @@ def _text_lines(stream: Stream) -> Iterator[tuple[str, str | None]]:
 # ---- CSV ------------------------------------------------------------------------------------------------------------
 
 
-class _Lines:
-    """Hands lines to the csv module, remembers those of the row being read, and can take them back."""
-
-    def __init__(self, lines: Iterator[tuple[str, str | None]]) -> None:
-        self._lines = lines
-        self._again: deque[tuple[str, str | None]] = deque()
-        self.row: list[str] = []
-        """Lines that the csv module took since the last row."""
-        self.fault: str | None = None
-        """Why the next line could not be read; it is not handed on."""
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line, fault = self._again.popleft() if self._again else next(self._lines)
-        if fault:
-            if self.row:  # it stands inside a row that began before: that row ends here, and this comes next
-                self._again.appendleft((line, fault))
-                raise StopIteration
-            self.fault = fault
-        self.row.append(line)
-        if len(self.row) > MAX_LINES_OF_A_ROW:
-            raise _QuoteOpen
-        return "" if fault else line
-
-    def take_back(self, lines: list[str]) -> None:
-        """Hand these lines out again."""
-        self._again.extendleft((line, None) for line in reversed(lines))
-
-
-class _QuoteOpen(Exception):
-    pass
-
-
 def _csv_rows(stream: Stream) -> Iterator[RawRow]:
-    """Rows of a CSV file. A quotation mark that is never closed costs its own line, not the lines behind it."""
-    lines = _Lines(_text_lines(stream))
-    first = next(lines, None)
-    if first is None:
-        return
-    lines.take_back([first])
-    dialect = {"delimiter": max(",\t;|", key=first.count) if not lines.fault else ","}
-    lines.row.clear()
+    """Rows of a CSV file.
+
+    A line with an even number of quotation marks is a row; one with an odd number begins a row of several lines. A
+    mark that is never closed costs its own line, not the lines behind it.
+    """
+    lines = _text_lines(stream)
+    again: deque[Line] = deque()
+    first, fault = next(lines, ("", None))
+    delimiter = max(",\t;|", key=first.count)
+    again.append((first, fault))
     width = 0
     csv.field_size_limit(MAX_LINE * 2)
-    reader = csv.reader(lines, **dialect)  # type: ignore[arg-type]
     while True:
-        lines.row, lines.fault = [], None
-        try:
-            cells = next(reader, None)
-        except (_QuoteOpen, csv.Error):
-            cells = []
-        taken = lines.row
-        if cells is None and not taken:
-            return
-        if lines.fault:
-            yield RawRow(["", *[""] * (width - 1)] if lines.fault == "line_too_long" else [taken[0]], lines.fault)
-        elif len(taken) > 1 and _swallowed(cells, taken, width, dialect):
-            yield RawRow([taken[0].rstrip("\r\n")[:2_000]], "quote_open")
-            lines.take_back(taken[1:])
-            reader = csv.reader(lines, **dialect)  # type: ignore[arg-type]
-        elif cells is None:
-            yield RawRow([taken[0].rstrip("\r\n")[:2_000]], "quote_open")
+        line, fault = again.popleft() if again else next(lines, ("", "end"))
+        if fault:
+            if fault == "end":
+                return
+            yield RawRow([line[:MAX_KEPT]], fault)
+            continue
+        if '"' not in line:
+            cells = line.rstrip("\r\n").split(delimiter)
+        elif line.count('"') % 2 == 0:
+            cells = _parsed([line], delimiter)
+        else:
+            following = _following(again, lines)
+            cells = _parsed([line, *following], delimiter)
+            if _swallowed(cells, following, width, delimiter):
+                again.extendleft((one, None) for one in reversed(following))
+                cells = []
+        if not cells:
+            yield RawRow([line.rstrip("\r\n")[:MAX_KEPT]], "quote_open")
         elif any(cells):
             width = width or len(cells)
             yield RawRow(cells)
 
 
-def _swallowed(cells: list[str] | None, taken: list[str], width: int, dialect: dict[str, Any]) -> bool:
+def _parsed(lines: list[str], delimiter: str) -> list[str]:
+    """The cells of one row; none when it cannot be parsed as one."""
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return []
+    return rows[0] if len(rows) == 1 else []
+
+
+def _following(again: deque[Line], lines: Iterator[Line]) -> list[str]:
+    """The lines behind one whose quotation mark is open, up to and with the one that closes it."""
+    following: list[str] = []
+    while len(following) < MAX_LINES_OF_A_ROW:
+        line, fault = again.popleft() if again else next(lines, ("", "end"))
+        if fault:  # what cannot be read closes nothing; it is told of in its turn
+            if fault != "end":
+                again.appendleft((line, fault))
+            break
+        following.append(line)
+        if line.count('"') % 2:
+            break
+    return following
+
+
+def _swallowed(cells: list[str], following: list[str], width: int, delimiter: str) -> bool:
     """Whether a row over several lines is really one line with a stray quotation mark, and the rows behind it."""
     if not cells or (width and len(cells) != width):
         return True
-    alone = csv.reader(taken[1:], **dialect)
-    try:
-        return width > 2 and any(len(row) == width for row in alone)
-    except csv.Error:
-        return True
+    return width > 2 and any(len(_parsed([line], delimiter)) == width for line in following)
 
 
 # ---- JSON lines -----------------------------------------------------------------------------------------------------
@@ -256,7 +248,7 @@ def _json_lines(stream: Stream, source: packing.Unpacked) -> Table:
         for items in (head, objects):
             for item, line in items:
                 if item is None:
-                    yield RawRow([line[:2_000]], "json")
+                    yield RawRow([line[:MAX_KEPT]], "json")
                     continue
                 more = {key: value for key, value in item.items() if key not in known}
                 cells = [_json_cell(item.get(key)) for key in keys]
