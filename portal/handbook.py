@@ -1,18 +1,12 @@
 """What the developers' page says of the API, read from the API's own description, so that the two cannot differ."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from portal.kit.errors import PortalError
-
-# What the examples on the page ask for. Sentences about the operations stay in the template, where they are translated.
-_TRIED: Mapping[str, tuple[str, str | None]] = {
-    "GET /api/v1/entities": ("?" + urlencode({"q": "照明电器", "limit": 5}), None),
-    "GET /api/v1/suggest": ("?" + urlencode({"q": "zhaoming"}), None),
-    "POST /api/v1/entities/check": ("", '{"items": ["照明电器有限公司", "91310000MA1FL00000"]}'),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Operation:
     path: str
     summary: str
     parameters: Sequence[Parameter]
-    example_query: str
+    example_address: str
     example_body: str | None
 
     @property
@@ -42,25 +36,34 @@ class Operation:
         return self.key.lower().replace("/api/v1/", "").translate(str.maketrans(" /", "--", "{}"))
 
 
-def operations(schema: Mapping[str, Any]) -> list[Operation]:
-    """Every operation of an OpenAPI document, in its order."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the examples ask for: an entity of this register, so that they work when they are copied."""
+
+    code: str = "91310199MA1DEMO018"
+    name: str = "上海青禾照明电器有限公司"
+
+
+def operations(schema: Mapping[str, Any], sample: Sample) -> list[Operation]:
+    """Every operation of an OpenAPI document, in its order, with an example to copy."""
     return [
-        _operation(method.upper(), path, described)
+        _operation(method.upper(), path, described, sample)
         for path, methods in schema["paths"].items()
         for method, described in methods.items()
     ]
 
 
-def _operation(method: str, path: str, described: Mapping[str, Any]) -> Operation:
-    key = f"{method} {path}"
-    query, body = _TRIED.get(key, ("", None))
+def _operation(method: str, path: str, described: Mapping[str, Any], sample: Sample) -> Operation:
+    parameters = [_parameter(one) for one in described.get("parameters", [])]
+    query = "?" + urlencode({"q": sample.name, "limit": 5}) if any(one.name == "q" for one in parameters) else ""
+    body = json.dumps({"items": [sample.name, sample.code]}, ensure_ascii=False) if "requestBody" in described else None
     return Operation(
-        key=key,
+        key=f"{method} {path}",
         method=method,
         path=path,
         summary=described.get("description") or described.get("summary", ""),
-        parameters=[_parameter(one) for one in described.get("parameters", [])],
-        example_query=query,
+        parameters=parameters,
+        example_address=path.replace("{code}", sample.code) + query,
         example_body=body,
     )
 

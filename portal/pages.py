@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from portal import handbook
+from portal.handbook import Sample
 from portal.kit import limits, web
 from portal.kit.limits import door
 from search import overview
@@ -34,11 +35,13 @@ def about(request: Request) -> Response:
 
 @router.get("/developers")
 @door(who="anyone", limit="120/minute")
-def developers(request: Request) -> Response:
+def developers(request: Request, session: web.ReadingSession) -> Response:
+    known = overview.read(session)
+    sample = Sample(known.sample.code, known.sample.name) if known and known.sample else Sample()
     return web.page(
         request,
         "pages/developers.html",
-        operations=handbook.operations(request.app.openapi()),
+        operations=handbook.operations(request.app.openapi(), sample),
         problems=handbook.problems(),
     )
 

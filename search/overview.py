@@ -34,6 +34,8 @@ class Overview:
     districts: Sequence[tuple[str, int]]
     """Districts by their division, those with most entities first; entities without a district are left out."""
     examples: Sequence[Example]
+    sample: Listed | None
+    """Some entity of this register, for examples that work."""
 
     @property
     def most(self) -> int:
@@ -64,7 +66,10 @@ def read(session: Session) -> Overview | None:
                 return None
             found = entities.by_codes(session, [hit.code for hit in page.hits])
             known = _Kept.overview.examples if _Kept.overview and _Kept.engine is asked else ()
-            _Kept.engine, _Kept.overview = asked, Overview(page.total, _districts(page), known)
+            _Kept.engine, _Kept.overview = (
+                asked,
+                Overview(page.total, _districts(page), known, found[0] if found else None),
+            )
             _Kept.until = time.monotonic() + (KEPT_SECONDS if page.total else 1.0)
             if found and not known:
                 threading.Thread(target=_add_examples, args=(asked, found), daemon=True).start()

@@ -36,7 +36,7 @@ def _of_refusals() -> set[str]:
 
 
 def _of_the_api() -> set[str]:
-    operations = handbook.operations(create_app().openapi())
+    operations = handbook.operations(create_app().openapi(), handbook.Sample())
     texts = [text for each in operations for text in (each.summary, *(one.description for one in each.parameters))]
     return {text for text in texts if text}
 

@@ -1,4 +1,4 @@
-"""The web's plumbing: templates in two languages, pages and problem documents, security headers, sessions for handlers."""
+"""The web's plumbing: templates in two languages, pages and problem documents, headers, sessions for handlers."""
 
 import hashlib
 import secrets
