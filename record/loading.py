@@ -17,9 +17,9 @@ from record import names
 from record.cleaning import CleanRow
 from record.models import Entity
 
-ROWS_AT_ONCE = 4_000
+ROWS_AT_ONCE = 3_000
 """Rows of one transaction: tens of milliseconds, so that others come between."""
-_CHECKPOINT_EVERY = 16
+_CHECKPOINT_EVERY = 20
 """Transactions between two checkpoints on SQLite. A page that many transactions touched is then written back once."""
 
 _COLUMNS = CleanRow._fields
