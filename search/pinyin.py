@@ -6,7 +6,6 @@ of them count: no dictionary of phrases knows every brand, and people type what 
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice, product
 
 # Readings that names use beside or before the usual one. Rare and literary readings are left out on purpose.
 _SEVERAL = """
@@ -21,7 +20,6 @@ _SEVERAL = """
 铅 qian yan 蚌 bang beng 仔 zai zi 钥 yao yue 削 xiao xue 色 se shai 什 shi shen 勒 le lei 偲 si cai
 咯 ka lo 荨 qian xun 荥 xing ying 参 can shen 省 sheng xing 弹 dan tan 畜 xu chu
 """
-_WAYS = 8
 _MOST_STEPS = 400
 _VOWELS = str.maketrans("āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜüńňǹḿ", "aaaaeeeeiiiioooouuuuvvvvvnnnm")
 _NUMERALS = "ling yi er san si wu liu qi ba jiu"
@@ -89,30 +87,51 @@ def sound(syllable: str) -> str:
     return sounds().get(syllable, syllable)
 
 
+Choices = dict[str, tuple[str, ...]]
+
+
 @lru_cache(maxsize=1)
-def _tables() -> tuple[dict[int, str], dict[int, str], dict[str, tuple[str, ...]]]:
-    """Sound and initial of each character by its usual reading; the characters that have several."""
+def _sounds_of() -> tuple[dict[int, str], Choices]:
+    """The sound of each character by its usual reading, and all sounds of those that have several."""
     usual = {ord(char): sound(found[0]) for char, found in readings().items()}
-    initial = {ord(char): found[0][0] for char, found in readings().items() if not char.isdigit()}
-    return usual, initial, {char: found for char, found in readings().items() if len(found) > 1}
+    return usual, {char: tuple(map(sound, found)) for char, found in readings().items() if len(found) > 1}
+
+
+@lru_cache(maxsize=1)
+def _initials_of() -> tuple[dict[int, str], Choices]:
+    """The initial of each character by its usual reading, and all initials of those that have several."""
+    several = {char: tuple(dict.fromkeys(syllable[0] for syllable in found)) for char, found in readings().items()}
+    usual = {ord(char): found[0] for char, found in several.items() if not char.isdigit()}
+    return usual, {char: found for char, found in several.items() if len(found) > 1}
 
 
 def spoken(text: str) -> list[str]:
-    """`text` as sounds, one private character each, in at most eight ways; the usual one first."""
-    usual, _, several = _tables()
-    if several.keys().isdisjoint(text):
-        return [text.translate(usual)]
-    ways = product(*(map(sound, several[char]) if char in several else (char,) for char in text))
-    return ["".join(way).translate(usual) for way in islice(ways, _WAYS)]
+    """`text` as sounds, one private character each; in as many ways as any two neighbours can be read together."""
+    return _read(text, *_sounds_of())
 
 
 def initials(text: str) -> list[str]:
-    """First letters of `text`, in at most eight ways; digits and Latin letters as they are."""
-    _, initial, several = _tables()
+    """First letters of `text`, in as many ways as any two neighbours can be read; digits and letters as they are."""
+    return _read(text, *_initials_of())
+
+
+# Which reading characters at even and at odd places take. No two neighbours miss a way to be read together.
+_TURNS = ((0, 0), (1, 1), (0, 1), (1, 0))
+_MORE_TURNS = (*_TURNS, (2, 2), (2, 0), (0, 2))
+
+
+def _read(text: str, usual: dict[int, str], several: Choices) -> list[str]:
     if several.keys().isdisjoint(text):
-        return [text.translate(initial)]
-    letters = (dict.fromkeys(s[0] for s in several[char]) if char in several else (char,) for char in text)
-    return ["".join(way).translate(initial) for way in islice(product(*letters), _WAYS)]
+        return [text.translate(usual)]
+    choices = [(at, several[char]) for at, char in enumerate(text) if char in several]
+    turns = _TURNS if all(len(found) == 2 for _, found in choices) else _MORE_TURNS
+    ways: dict[str, None] = {}
+    letters = list(text.translate(usual))
+    for turn in turns:
+        for at, found in choices:
+            letters[at] = found[min(turn[at % 2], len(found) - 1)]
+        ways["".join(letters)] = None
+    return list(ways)
 
 
 @lru_cache(maxsize=1)
