@@ -75,8 +75,11 @@ class SearchEngine(Protocol):
         """Add or replace the documents and drop the removed codes, in one commit that readers see soon."""
         ...
 
-    def rebuild(self, documents: Iterable[EntityDocument]) -> int:
-        """Build a new index beside the live one and switch to it at the end. Returns the number of documents."""
+    def rebuild(self, documents: Iterable[EntityDocument], total: int | None = None) -> int:
+        """Build a new index beside the live one and switch to it at the end. Returns the number of documents.
+
+        `total`: about how many there will be, where that is known; an engine may lay its index out for it.
+        """
         ...
 
     def count(self) -> int:

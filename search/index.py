@@ -44,7 +44,7 @@ def rebuild(progress: Progress = _silent) -> int:
                     progress(done, total)
                 yield document(row)
 
-        engine.current().rebuild(documents())
+        engine.current().rebuild(documents(), total)
     for codes in jobs.recent("search.follow", since=started - OVERLAP):
         follow(codes)
     return engine.current().count()
