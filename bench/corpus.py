@@ -1,10 +1,12 @@
 """Grows a registry file to any size with made-up entities, so that search and import can be measured at scale.
 
-How: every real row stays. A made-up name takes its trade and form from one real name and its brand from the
-characters that real brands have at each position, so that brands repeat about as often as they do in a country;
-its place is drawn from the whole country (GB/T 2260), one in thirty from the registry's own city. So a case that
-names at most a handful of the real entities keeps meaning at most a handful: what is grown are the lists that an
-engine has to walk, not the number of right answers. Codes are well-formed and belong to nobody of the real file.
+How: every real row stays. A made-up name takes its trade and form from one real name and its brand from characters
+of real brands; its place is drawn from the whole country (GB/T 2260), one in thirty from the registry's own city.
+
+What a case asks for has to stay answerable. Cases are kept where at most five names answer what is left of a query;
+so the end of a brand with the beginning of its trade (诺照明电), which is what a fragment tells entities apart by, is
+made up at most twice where a real name has it. What grows are the lists that an engine has to walk, the names that
+sound alike and the initials that are the same. Codes are well-formed and belong to nobody of the real file.
 """
 
 import csv
@@ -16,8 +18,19 @@ from typing import IO
 
 from record import names
 
-HEADER = ["企业名称", "统一社会信用代码", "注册日期", "企业类型", "注册资金", "经营范围", "所在省份", "地区", "注册地址"]
+HEADER = [
+    "企业名称",
+    "统一社会信用代码",
+    "注册日期",
+    "企业类型",
+    "注册资金",
+    "经营范围",
+    "所在省份",
+    "地区",
+    "注册地址",
+]
 HOME_SHARE = 1 / 30
+MOST_ALIKE = 2
 SEED = 20260101
 
 _BASE31 = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -26,14 +39,15 @@ _CODE_WEIGHTS = [pow(3, place, 31) for place in range(17)]
 _BODY_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 
 
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
 def read(registry: Path) -> Iterator[list[str]]:
     """Rows of a registry file without its header."""
-    opened: IO[str] = (
-        lzma.open(registry, "rt", encoding="utf-8-sig", newline="")
-        if registry.suffix == ".xz"
-        else registry.open(encoding="utf-8-sig", newline="")
-    )
-    with opened as file:
+    with _opened(registry) as file:
         rows = csv.reader(file)
         next(rows)
         yield from rows
@@ -82,10 +96,29 @@ class _Maker:
         self.parts = [names.parts(row[0]) for row in rows]
         brands = [part.brand for part in self.parts if 2 <= len(part.brand) <= 5 and part.trade]
         self.brands = brands
+        self.told_by = {self.fragment(part.brand, part.trade, part.form): 0 for part in self.parts if part.brand}
         self.firsts = [brand[0] for brand in brands]
-        self.lasts = [brand[-1] for brand in brands]
+        # Half as real brands end, half all alike: else frequent trades would use up the frequent ends.
+        frequent = [brand[-1] for brand in brands]
+        every = sorted(set(frequent))
+        self.lasts = frequent + every * (len(frequent) // len(every))
         self.divisions = _divisions()
         self.home = [division for division in self.divisions if division[1] == "上海"]
+
+    @staticmethod
+    def fragment(brand: str, trade: str, form: str) -> str:
+        return brand[-1] + (trade + form)[:3]
+
+    def fresh_brand(self, trade: str, form: str) -> str:
+        """A brand that does not make a real entity's fragment ambiguous."""
+        while True:
+            brand = self.brand()
+            fragment = self.fragment(brand, trade, form)
+            if fragment not in self.told_by:
+                return brand
+            if self.told_by[fragment] < MOST_ALIKE:
+                self.told_by[fragment] += 1
+                return brand
 
     def brand(self) -> str:
         draw = self.random
@@ -99,12 +132,10 @@ class _Maker:
         draw = self.random
         at = draw.randrange(len(self.rows))
         part, model = self.parts[at], self.rows[at]
-        division, province, city, county = draw.choice(
-            self.home if draw.random() < HOME_SHARE else self.divisions
-        )
+        division, province, city, county = draw.choice(self.home if draw.random() < HOME_SHARE else self.divisions)
         form = part.form if "上海" not in part.form and len(part.form) < 9 else "有限公司"
         trade = part.trade or "贸易"
-        shape, brand = draw.random(), self.brand()
+        shape, brand = draw.random(), self.fresh_brand(trade, form)
         if shape < 0.7:
             name = f"{city}{brand}{trade}{form}"
         elif shape < 0.8:
