@@ -51,12 +51,12 @@ lint: .venv/.dev ## check style, types, imports, templates, translations
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
-	@$(BIN)/djlint -q --check --lint templates
+	@$(BIN)/djlint --quiet --check --lint templates
 
 format: .venv/.dev ## put the code into the house's form
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix .
-	@$(BIN)/djlint -q --reformat templates
+	@$(BIN)/djlint --quiet --reformat templates
 
 bench: .venv/.dev ## measure: make bench REGISTRY=FILE CASES=FILE [SCALE=3000000]
 	@$(BIN)/python -m bench.search $(REGISTRY) $(CASES) $(if $(SCALE),--scale $(SCALE))

@@ -12,26 +12,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
 
-    data_dir: Path = Field(
-        default=Path("var"), description="Folder for the database, the search index and files."
-    )
-    database_url: str = Field(
-        default="", description="SQLAlchemy URL; empty means SQLite in the data folder."
-    )
+    data_dir: Path = Field(default=Path("var"), description="Folder for the database, the search index and files.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty means SQLite in the data folder.")
     broker_url: str = Field(
         default="memory://localhost/", description="Celery broker; memory:// runs jobs in one worker process."
     )
-    base_url: str = Field(
-        default="http://127.0.0.1:8000", description="The address people see, without a final slash."
-    )
+    base_url: str = Field(default="http://127.0.0.1:8000", description="The address people see, without a final slash.")
     rate_limits_enabled: bool = Field(default=True, description="Off only for load tests on loopback.")
     rate_limits_url: str = Field(default="memory://", description="Where counts live: memory:// or redis://…")
-    trusted_proxies: str = Field(
-        default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed."
-    )
-    web_threads: int = Field(
-        default=6, ge=1, le=64, description="Requests that one web process works on at once."
-    )
+    trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed.")
+    web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     log_json: bool = Field(default=False, description="One JSON object a line instead of coloured text.")
 
     @property
