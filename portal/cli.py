@@ -57,6 +57,10 @@ def _finish(summary: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else sentence)
 
 
+WEB_FIRST_SECONDS = 2.0
+"""The worker starts so much later than the web, so that the first page need not wait for it."""
+
+
 class WorkerProcess:
     """The Celery worker beside an embedded portal: started again when it dies, stopped with the web."""
 
@@ -76,6 +80,7 @@ class WorkerProcess:
 
     def _keep(self) -> None:
         pause = 1.0
+        self._stopping.wait(WEB_FIRST_SECONDS)
         while not self._stopping.is_set():
             started = time.monotonic()
             # A terminal's Ctrl-C reaches only the web process, which then stops this one in order.

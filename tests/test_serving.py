@@ -105,7 +105,7 @@ def test_two_web_processes_and_the_worker_all_stop_on_one_ctrl_c(own_data: Path)
         [PORTAL, "serve", "--port", str(port), "--workers", "2"], env=environment, start_new_session=True
     )
     wait_until_served(f"http://127.0.0.1:{port}/healthz", process)
-    time.sleep(2)
+    assert eventually(lambda: len(children_of(process.pid)) >= 3)
     everyone = [process.pid, *children_of(process.pid)]
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
