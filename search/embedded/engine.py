@@ -1,5 +1,6 @@
 """The embedded engine: runs a query's steps over the live index, and keeps the index."""
 
+import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from search import query as typed
 from search.documents import EntityDocument
 from search.embedded import schema
 from search.embedded.asking import Index
-from search.embedded.folder import Folder, Reader, opened
+from search.embedded.folder import Folder, Reader, writing
 from search.embedded.searching import Search, add_exact, likeliest, list_all
 from search.engine import MAX_HITS, Filters, Page
 
@@ -17,6 +18,7 @@ _CHUNK = 350_000
 _LARGE = 1_050_000
 _BATCH_MEMORY = 30_000_000
 _EXACT_AT_ONCE = 500
+_REBUILD_SECONDS = 3600.0
 
 
 class EmbeddedEngine:
@@ -64,23 +66,25 @@ class EmbeddedEngine:
         with self._folder.locked("write"):
             live = self._folder.live()
             path = live if live and live.exists() else self._folder.new()
-            writer = opened(path).writer(_BATCH_MEMORY, 1)
-            for code in removed:
-                writer.delete_documents_by_term("code", code)
-            for document in documents:
-                writer.delete_documents_by_term("code", document.code)
-                writer.add_document(schema.to_tantivy(document))
-            writer.commit()
-            writer.wait_merging_threads()
+            with writing(path, _BATCH_MEMORY) as writer:
+                for code in removed:
+                    writer.delete_documents_by_term("code", code)
+                for document in documents:
+                    writer.delete_documents_by_term("code", document.code)
+                    writer.add_document(schema.to_tantivy(document))
             if path != live:
                 self._folder.switch(path)
 
     def rebuild(self, documents: Iterable[EntityDocument], total: int | None = None) -> int:
-        with self._folder.locked("rebuild", seconds=3600):
+        with self._folder.locked("rebuild", seconds=_REBUILD_SECONDS):
             with self._folder.locked("write"):
                 self._folder.clean()
             path = self._folder.new()
-            number = _fill(path, documents, total or 0)
+            try:
+                number = _fill(path, documents, total or 0)
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
             with self._folder.locked("write"):
                 self._folder.switch(path)
                 self._folder.clean()
@@ -97,13 +101,11 @@ def _fill(path: Path, documents: Iterable[EntityDocument], total: int) -> int:
     Tantivy merges eight segments of one size into one. So sixteen of a large register end as two, of which the first
     is merged while the rest is written; a small one stays in three at most. Fewer segments, faster answers.
     """
-    writer = opened(path).writer(_BULK_MEMORY, 1)
     chunk = total // 16 + 1 if total > _LARGE else _CHUNK
     number = 0
-    for number, document in enumerate(documents, 1):
-        writer.add_document(schema.to_tantivy(document))
-        if number % chunk == 0:
-            writer.commit()
-    writer.commit()
-    writer.wait_merging_threads()
+    with writing(path, _BULK_MEMORY) as writer:
+        for number, document in enumerate(documents, 1):
+            writer.add_document(schema.to_tantivy(document))
+            if number % chunk == 0:
+                writer.commit()
     return number

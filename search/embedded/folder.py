@@ -89,11 +89,23 @@ class Folder:
             yield
 
 
-def opened(path: Path) -> tantivy.Index:
-    """The index in `path`, made when there is none, ready to read and write."""
+@contextmanager
+def writing(path: Path, memory: int) -> Iterator[tantivy.IndexWriter]:
+    """A writer for the index in `path`, which is made when there is none. Commits at the end, or nothing at all.
+
+    Merges are waited for: a writer that is dropped gives them up, and segments would pile up.
+    """
     index = tantivy.Index(schema.SCHEMA, str(path))
     schema.register(index)
-    return index
+    writer = index.writer(memory, 1)
+    try:
+        yield writer
+        writer.commit()
+    except BaseException:
+        writer.rollback()
+        raise
+    finally:
+        writer.wait_merging_threads()
 
 
 class Reader:
@@ -109,8 +121,6 @@ class Reader:
         self._index: tantivy.Index | None = None
         self._seen: tuple[Stamp | None, Stamp | None] = (None, None)
         self._searcher: tantivy.Searcher | None = None
-        self.generation = 0
-        """Grows with every commit and switch seen: what was counted before may be out of date."""
 
     def searcher(self) -> tantivy.Searcher | None:
         """A searcher over the newest commit; None while there is no index."""
@@ -145,7 +155,6 @@ class Reader:
                 time.sleep(0.02 * attempt)
                 continue
             self._path, self._seen = path, (pointer, meta)
-            self.generation += 1
             return
         raise EngineUnavailable("the index cannot be opened")
 

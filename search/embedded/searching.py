@@ -12,6 +12,7 @@ from search.embedded import asking
 from search.embedded.asking import Index, any_of, filtered
 from search.embedded.schema import Card
 from search.engine import MAX_HITS, Filters, Hit, Match, Page
+from search.pinyin import initials
 from search.query import Query as Typed
 from search.steps import Step, core, plan
 from search.text import bare, is_whole
@@ -79,6 +80,7 @@ class Search:
         self.only = asking.of_filters(filters)
         self.query = bare(asked.folded)
         self.core = core(asked) or self.query
+        self.in_letters = all(word.latin for word in asked.words)
         self.found: dict[str, tuple[Card, Match]] = {}
         self.keys: Counter[str] = Counter()
         self.settled = False
@@ -156,11 +158,15 @@ class Search:
 
     def _is_like(self, card: Card) -> bool:
         """Whether no more than one character of the query is missing from one of the entity's names."""
+        if self.in_letters:
+            return True
         return -self._unlike(card)[0] * len(self.core) > len(self.core) - 2
 
     def _unlike(self, card: Card) -> tuple[float, float]:
         """How little an entity's likest name is like the query: what it lacks of it, then what else it has."""
         names = [bare(name) for name in card.names]
+        if self.in_letters:
+            return 0.0, min(-fuzz.ratio(self.core, way) for name in names for way in initials(name))
         if self.asked.is_text:
             return 0.0, min(-fuzz.partial_ratio(self.query, name) for name in names)
         return min(

@@ -176,6 +176,21 @@ def test_a_rebuild_whose_documents_fail_leaves_the_live_index(engine: EmbeddedEn
     assert engine.count() == len(REGISTER)
 
 
+def test_a_batch_whose_documents_fail_changes_nothing_and_blocks_nobody(engine: EmbeddedEngine) -> None:
+    engine.rebuild(REGISTER)
+
+    def documents() -> Iterator[EntityDocument]:
+        yield EntityDocument(code(970), "上海半途有限公司")
+        raise RuntimeError("the database went away")
+
+    with pytest.raises(RuntimeError):
+        engine.write(documents(), removed=[LAMP])
+    assert found(engine, "半途") == []
+    assert found(engine, "栎岚照明")[0] == LAMP
+    engine.write([EntityDocument(code(971), "上海后来有限公司")])
+    assert engine.count() == len(REGISTER) + 1
+
+
 def test_searches_go_on_while_the_index_is_switched_under_them(engine: EmbeddedEngine) -> None:
     engine.rebuild(REGISTER)
     failures: list[BaseException] = []
