@@ -249,3 +249,9 @@ def browser() -> Iterator[Any]:
         )
         yield made
         made.close()
+
+
+@pytest.fixture
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rate limits in this process."""
+    monkeypatch.setattr(limits.limiter(), "enabled", False)
