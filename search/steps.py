@@ -151,6 +151,7 @@ class _Wanted:
     def __init__(self, query: Query, vocabulary: Vocabulary) -> None:
         self.query = query
         self.vocabulary = vocabulary
+        self._known_reads: dict[str, list[_Read]] = {}
         words = list(query.words)
         self.places = [query.place] if query.place else []
         if len(words) > 1:
@@ -199,7 +200,9 @@ class _Wanted:
     def _reads(self, word: Word) -> list[_Read]:
         if not word.latin:
             return [_read_characters(word.simple)]
-        return self._latin_reads(word.simple)
+        if word.simple not in self._known_reads:
+            self._known_reads[word.simple] = self._latin_reads(word.simple)
+        return self._known_reads[word.simple]
 
     def _latin_reads(self, letters: str) -> list[_Read]:
         count = self.vocabulary.frequency
@@ -323,22 +326,27 @@ class _Wanted:
         return literal(rest) if parts.form and len(rest) > 2 else ()
 
     def _repaired_letters(self) -> Iterator[Step]:
-        ways = self._ways(self.body)
-        for way in ways:
+        for way in self._ways(self.body):
             if len(way) == 1 and way[0].match == "pinyin" and len(way[0].tape) > 3:
-                yield Step("pinyin", [self.place + reading for reading in gaps(way[0].tape, self.vocabulary, "sounds")])
-        syllables = [pinyin.cuts(word.simple, lambda one, other: True, most=1) for word in self.body]
-        if all(syllables):
-            said = [cuts[0][0] for cuts in syllables]
-            clauses: list[Clause] = []
-            for word in said:
-                clauses += self._spoken_pairs([pinyin.alike(one) for one in word])
-            if clauses:
-                yield Step("pinyin", [tuple(clauses)])
+                readings = [self.place + reading for reading in gaps(way[0].tape, self.vocabulary, "sounds")]
+                yield Step("pinyin", readings, when="untyped")
+        fuzzy = self._said_otherwise()
+        if fuzzy:
+            yield Step("pinyin", [fuzzy], when="few" if len(fuzzy) < 3 else "untyped")
         letters = "".join(word.simple for word in self.body)
         if len(letters) > 5:
             reading = tuple((("initials", letters[at : at + 4]),) for at in range(len(letters) - 3))
             yield Step("initials", [reading], quorum=True)
+
+    def _said_otherwise(self) -> Reading:
+        """Pinyin as people of another region say it; nothing when it is no pinyin."""
+        clauses: list[Clause] = []
+        for word in self.body:
+            cuts = pinyin.cuts(_PINYIN_FORM.sub("", word.simple), lambda one, other: True, most=1)
+            if not cuts:
+                return ()
+            clauses += self._spoken_pairs([pinyin.alike(syllable) for syllable in cuts[0][0]])
+        return tuple(clauses)
 
 
 _FEW = 3
