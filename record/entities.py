@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import JSON, ColumnElement, Table, Text, case, func, null, select, type_coerce
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, selectinload
 
 from portal.kit.errors import PortalError
 from record import codes
 from record.models import Entity, FormerName
 
-CHUNK = 5_000
+CHUNK = 2_000
 _CODES_AT_ONCE = 1_000
 
 
@@ -63,7 +64,7 @@ def by_codes(session: Session, wanted: Sequence[str]) -> list[Listed]:
 
 def as_listed(entity: Entity) -> Listed:
     """The entity as lists show it. Its former names must be loaded."""
-    row = tuple(getattr(entity, column.key) for column in _LIGHT)
+    row = tuple(getattr(entity, column.name) for column in _LIGHT)
     return _listed(row, {entity.code: [former.name for former in entity.former_names]})
 
 
@@ -77,35 +78,34 @@ def is_empty(session: Session) -> bool:
     return session.scalar(select(Entity.code).limit(1)) is None
 
 
+# Columns of the table, not of the class: the mapper's part would take as long as the database's. Hardly an entity
+# stands on a list, so the empty one is not sent through the JSON decoder three million times.
+_TABLE = cast(Table, Entity.__table__)
+_FLAGS = case((func.length(sql_cast(_TABLE.c.flags, Text)) > 2, _TABLE.c.flags), else_=null())
 _LIGHT = (
-    Entity.code,
-    Entity.name,
-    Entity.address,
-    Entity.district,
-    Entity.industry,
-    Entity.type,
-    Entity.status,
-    Entity.flags,
-    Entity.established_on,
-    Entity.source,
+    _TABLE.c.code,
+    _TABLE.c.name,
+    _TABLE.c.address,
+    _TABLE.c.district,
+    _TABLE.c.industry,
+    _TABLE.c.type,
+    _TABLE.c.status,
+    type_coerce(_FLAGS, JSON).label("flags"),
+    _TABLE.c.established_on,
+    _TABLE.c.source,
 )
 
 
-def stream(session: Session, *, after: str = "", chunk: int = CHUNK) -> Iterator[Listed]:
-    """Every entity in the order of codes, behind `after`, `chunk` rows in memory at a time.
+def stream(session: Session, *, chunk: int = CHUNK) -> Iterator[Listed]:
+    """Every entity, in the order in which the database keeps them, `chunk` rows in memory at a time.
 
-    Former names are read beside them in the same order, so the whole register costs one pass over each table. What is
-    committed while it runs may or may not be met: whoever needs it follows the changes as well.
+    It is the state of one moment, for as long as the reading lasts. Whoever needs what is committed meanwhile follows
+    the changes as well. (In the order of codes the same reading takes five times as long: each row lies elsewhere.)
     """
-    while True:
-        chosen = select(*_LIGHT).where(Entity.code > after).order_by(Entity.code).limit(chunk)
-        rows = session.execute(chosen).all()
-        if not rows:
-            return
-        former = _former(session, FormerName.entity_code > after, FormerName.entity_code <= rows[-1].code)
+    for rows in session.execute(select(*_LIGHT), execution_options={"yield_per": chunk}).partitions():
+        former = _former(session, FormerName.entity_code.in_([row.code for row in rows]))
         for row in rows:
             yield _listed(row, former)
-        after = rows[-1].code
 
 
 def _former(session: Session, *of: ColumnElement[bool]) -> dict[str, list[str]]:
@@ -117,8 +117,10 @@ def _former(session: Session, *of: ColumnElement[bool]) -> dict[str, list[str]]:
 
 
 def _listed(row: Sequence[Any], former: dict[str, list[str]]) -> Listed:
-    code, name, address, *rest = row
-    return Listed(code, name, tuple(former.get(code, ())), public_address(code, address), *rest)
+    code, name, address, district, industry, kind, status, flags, established_on, source = row
+    names = tuple(former[code]) if code in former else ()
+    shown = public_address(code, address)
+    return Listed(code, name, names, shown, district, industry, kind, status, flags or [], established_on, source)
 
 
 # ---- what may leave -------------------------------------------------------------------------------------------------
