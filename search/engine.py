@@ -82,6 +82,10 @@ class SearchEngine(Protocol):
         """
         ...
 
+    def warm(self) -> None:
+        """Get ready, so that the first person does not wait: for a thread of its own after the start."""
+        ...
+
     def count(self) -> int:
         """Number of entities in the index."""
         ...

@@ -90,6 +90,12 @@ class EmbeddedEngine:
                 self._folder.clean()
         return number
 
+    def warm(self) -> None:
+        """Read the tables of pinyin, places and facets, which the first query would wait half a second for."""
+        schema.to_tantivy(EntityDocument("0" * 18, "上海行（上海）公司", address="上海市黄浦区河南南路1号"))
+        for text in ("上海黄浦鑫诺贸易公司", "xinnuo zh", "9131010113241", ""):
+            self.search(text, Filters(), limit=1)
+
     def count(self) -> int:
         searcher = self._reader.searcher()
         return int(searcher.num_docs) if searcher else 0
