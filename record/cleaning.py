@@ -140,27 +140,13 @@ def clean(layout: Layout, cells: list[str]) -> tuple[CleanRow, list[str]]:
     cells = _tidied(_as_wide_as(layout, cells))
     at = {fact: cells[index] for fact, index in layout.facts.items()}
     code, as_came = _code(at.get("code", ""), at.get("number", ""))
-    name = at["name"]
-    if not name.isprintable() or "  " in name:
-        name = _SPACES.sub(" ", name)
-    name = name.strip("\"“”'")
-    name_key = names.fold(name)
-    if len(name) > MAX_NAME or len(name_key) > MAX_NAME:
-        raise Refused("name_too_long")
-    if not name_key:
-        raise Refused("name_missing")
+    name, name_key = _name(at["name"])
     keep = _Keeper(layout, cells)
     if not as_came:
         keep("code")
     section, division, source = _industry(at.get("industry", ""), name, keep)
-    type_text = at.get("type", "")
-    if len(type_text) > MAX_TYPE_TEXT:
-        keep("type")
-        type_text = ""
-    address = at.get("address", "")
-    if len(address) > MAX_ADDRESS:
-        keep("address")
-        address = ""
+    type_text = _short("type", at, MAX_TYPE_TEXT, keep)
+    address = _short("address", at, MAX_ADDRESS, keep)
     amount, currency = _capital(layout, at, keep)
     row = CleanRow(
         code=code,
@@ -218,6 +204,28 @@ def _tidied(cells: list[str]) -> list[str]:
     if whole.isprintable():
         return ["" if (bare := cell.strip()) in values.NOTHING else bare for cell in cells]
     return [values.text(cell) for cell in cells]
+
+
+def _name(cell: str) -> tuple[str, str]:
+    """The name on one line, and its key. Raises Refused."""
+    if not cell.isprintable() or "  " in cell:
+        cell = _SPACES.sub(" ", cell)
+    name = cell.strip("\"“”'")
+    name_key = names.fold(name)
+    if len(name) > MAX_NAME or len(name_key) > MAX_NAME:
+        raise Refused("name_too_long")
+    if not name_key:
+        raise Refused("name_missing")
+    return name, name_key
+
+
+def _short(fact: str, at: dict[str, str], most: int, keep: _Keeper) -> str:
+    """A fact's text; one that is longer than the register has room for is kept as it came instead."""
+    cell = at.get(fact, "")
+    if len(cell) <= most:
+        return cell
+    keep(fact)
+    return ""
 
 
 def _understood(fact: str, at: dict[str, str], read: Callable[[str], str | None], keep: _Keeper) -> str | None:
