@@ -1,9 +1,11 @@
 """The web application: the only place where all areas meet."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
+import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -13,6 +15,8 @@ from portal import pages
 from portal.kit import limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
+
+log = structlog.get_logger()
 
 AREAS: tuple[Area, ...] = (record.area.AREA, search.area.AREA)
 
@@ -29,7 +33,18 @@ The open register of market entities, as this portal's pages show it. Read-only 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
+
+
+def _warm() -> None:
+    """Let every area get ready. A failure here costs the first visitor time, and nothing else."""
+    for area in AREAS:
+        if area.warm is not None:
+            try:
+                area.warm()
+            except Exception as error:  # the boundary of a thread that nobody waits for
+                log.warning("area.not_warm", area=area.name, error=type(error).__name__)
 
 
 def _api_router() -> APIRouter:

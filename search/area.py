@@ -1,8 +1,13 @@
 """What search brings to the portal."""
 
 from portal.kit.area import Area
-from search import api, tasks, views
+from search import api, engine, tasks, views
 
 __all__ = ["AREA", "tasks"]
 
-AREA = Area(name="search", pages=(views.router,), api=(api.router,))
+
+def _warm() -> None:
+    engine.current().warm()
+
+
+AREA = Area(name="search", pages=(views.router,), api=(api.router,), warm=_warm)

@@ -1,6 +1,6 @@
 """What an area of the house brings to the whole: listed by `app`, `worker`, `cli` and `pages`, and by nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
@@ -15,3 +15,5 @@ class Area:
     """Routers of public HTML pages, mounted at the root."""
     api: Sequence[APIRouter] = field(default_factory=tuple)
     """Routers of the JSON API, mounted below /api/v1."""
+    warm: Callable[[], None] | None = None
+    """Gets ready what the first visitor would otherwise wait for; runs in a thread of its own after the start."""
