@@ -1,12 +1,11 @@
 """What a search engine is told about one entity, and how it is read from the register."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from record.entities import Listed
 
 
-@dataclass(frozen=True, slots=True)
-class EntityDocument:
+class EntityDocument(NamedTuple):
     """One entity as an engine indexes it. Engines answer with codes; what people see is read from `record`."""
 
     code: str

@@ -1,9 +1,12 @@
 """The embedded engine: runs a query's steps over the live index, and keeps the index."""
 
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from portal.kit import parallel
 from record.names import fold
 from search import query as typed
 from search.documents import EntityDocument
@@ -18,6 +21,8 @@ _CHUNK = 350_000
 _LARGE = 1_050_000
 _BATCH_MEMORY = 30_000_000
 _EXACT_AT_ONCE = 500
+_INLINE = 10_000
+_AT_ONCE = 1_000
 _REBUILD_SECONDS = 3600.0
 
 
@@ -110,8 +115,21 @@ def _fill(path: Path, documents: Iterable[EntityDocument], total: int) -> int:
     chunk = total // 16 + 1 if total > _LARGE else _CHUNK
     number = 0
     with writing(path, _BULK_MEMORY) as writer:
-        for number, document in enumerate(documents, 1):
-            writer.add_document(schema.to_tantivy(document))
+        for number, flat in enumerate(_made(documents), 1):
+            writer.add_document(schema.assembled(flat))
             if number % chunk == 0:
                 writer.commit()
     return number
+
+
+def _made(documents: Iterable[EntityDocument]) -> Iterator[list[str]]:
+    """The documents' fields: of the first thousands made here, of a large register in processes beside this one."""
+    waiting = iter(documents)
+    yield from map(schema.fields, islice(waiting, _INLINE))
+    batches = iter(lambda: [tuple(document) for document in islice(waiting, _AT_ONCE)], [])
+    for _, made in parallel.ordered(_fields, None, ((None, batch) for batch in batches)):
+        yield from made
+
+
+def _fields(_setup: None, batch: list[tuple[Any, ...]]) -> list[list[str]]:
+    return [schema.fields(EntityDocument(*document)) for document in batch]

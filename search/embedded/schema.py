@@ -82,25 +82,36 @@ def read_card(line: str) -> Card:
 
 def to_tantivy(document: EntityDocument) -> tantivy.Document:
     """One entity as the index takes it."""
+    return assembled(fields(document))
+
+
+def assembled(flat: list[str]) -> tantivy.Document:
+    """The document of what `fields` made."""
     made = tantivy.Document()
     add = made.add_text
+    for at in range(0, len(flat), 2):
+        add(flat[at], flat[at + 1])
+    return made
+
+
+def fields(document: EntityDocument) -> list[str]:
+    """One entity's fields and values in turn, a field as often as it has values. Pure: any process may make them."""
     code = document.code
-    add("code", f"{code} {code[8:17]}" if len(code) == 18 else code)
+    made = ["code", f"{code} {code[8:17]}" if len(code) == 18 else code]
     folded = []
     for name in (document.name, *document.former_names):
         forms = text.forms(name)
         folded.append(forms.folded)
         for field, values in zip(_FORMS, forms[1:], strict=True):
             for value in values:
-                add(field, value)
-    add("name", " ".join(folded))
+                made += (field, value)
+    made += ("name", " ".join(folded))
     if document.address:
-        add("address", text.place_of_business(document.address))
+        made += ("address", text.place_of_business(document.address))
     facets, marks = _classes(document.district, document.industry, document.type, document.status, document.lists)
     line = card_line(document, folded, facets)
-    add("is", " ".join([marks, order_mark(line), *code_starts(code)]))
-    add("facets", facets)
-    add("card", line)
+    made += ("is", " ".join([marks, order_mark(line), *code_starts(code)]))
+    made += ("facets", facets, "card", line)
     return made
 
 
