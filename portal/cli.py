@@ -144,7 +144,7 @@ def import_(
         with _progress("Reading") as told:
             summary = registry.import_files(files, baseline=baseline or None, progress=told)
     except registry.FileRefused as refusal:
-        typer.echo(str(refusal), err=True)
+        typer.echo(f"{refusal.path}: {refusal.title} {refusal.remedy}", err=True)
         raise typer.Exit(1) from refusal
     with _progress("Indexing") as told:
         index.bring_level(in_bulk=summary.baseline, progress=told)

@@ -26,6 +26,8 @@ class FileRefused(PortalError):
     slug = "file-refused"
     title = "This file cannot be read."
     remedy = "Check that it is CSV, XLSX or JSONL, packed with gzip, xz or zstd if at all, and whole."
+    path: Path | None = None
+    """The file, once it is known which of several it was."""
 
 
 class FileEmpty(FileRefused):

@@ -136,7 +136,11 @@ def import_files(
     try:
         for path, record in zip(paths, records, strict=True):
             before = summary.rows
-            summary.files.append(_import(path, record, _Teller(progress, before)))
+            try:
+                summary.files.append(_import(path, record, _Teller(progress, before)))
+            except FileRefused as refusal:
+                refusal.path = path
+                raise
     finally:
         loading.ensure_name_index()
     summary.seconds = round(time.monotonic() - started, 2)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from record import codes
 from tests.conftest import PORTAL, free_port, served, wait_until_served
 
 
@@ -55,16 +56,15 @@ def own_data(demo_data: Path, tmp_path: Path) -> Path:
 
 
 CSV = """企业名称,统一社会信用代码,注册日期,地区,注册地址
-上海奇观异想科技有限公司,91310199MA1KTEST0{check},2020-01-02,黄浦,上海市黄浦区测试路1号
+上海奇观异想科技有限公司,{code},2020-01-02,黄浦,上海市黄浦区测试路1号
 """
 
 
 def test_what_another_process_imports_is_found_without_a_restart(own_data: Path, tmp_path: Path) -> None:
-    from record.codes import complete
-
-    code = complete("91310199MA1KTEST0")
+    code = "91310199MA1KTESX0"
+    code += codes.check_digit(code)
     file = tmp_path / "registry.csv"
-    file.write_text(CSV.replace("91310199MA1KTEST0{check}", code), encoding="utf-8")
+    file.write_text(CSV.format(code=code), encoding="utf-8")
     environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
     with served(own_data) as url:
         assert get(f"{url}/api/v1/entities", q="奇观异想")["total"] == 0
