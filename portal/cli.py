@@ -5,6 +5,7 @@ Long work shows its progress on a terminal; with `--json` the last line is a sum
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,7 +85,8 @@ class WorkerProcess:
         while not self._stopping.is_set():
             started = time.monotonic()
             # A terminal's Ctrl-C reaches only the web process, which then stops this one in order.
-            self._child = subprocess.Popen([sys.executable, "-m", "portal.worker"], start_new_session=True)
+            command = [sys.executable, "-m", "portal.worker", str(os.getpid())]
+            self._child = subprocess.Popen(command, start_new_session=True)  # noqa: S603  our own worker
             self._child.wait()
             pause = 1.0 if time.monotonic() - started > 60 else min(pause * 2, 60)
             self._stopping.wait(pause)
@@ -134,6 +136,7 @@ def import_(
 
     CSV, XLSX or JSONL, each also .gz, .xz or .zst. Rows that cannot be used go to FILE.rejects.csv with the reason.
     """
+    import search.tasks  # noqa: F401  its jobs follow what is imported
     from portal import migrations
     from record import registry
     from search import index

@@ -5,6 +5,7 @@ sweeper and beat as threads beside it. With a real broker, any number of workers
 """
 
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -98,9 +99,8 @@ class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
 celery.steps["worker"].add(Sweeper)
 
 
-def _stop_with_parent() -> None:
-    """End this process when the one that started it is gone, however it went."""
-    parent = os.getppid()
+def _stop_with(parent: int) -> None:
+    """End this process when the one that started it is gone, however it went, even before this one was ready."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -111,9 +111,10 @@ def _stop_with_parent() -> None:
 
 
 def main() -> None:
-    """Run the worker until it is told to stop."""
+    """Run the worker until it is told to stop, or until the process whose number is its argument has ended."""
     logs.configure()
-    _stop_with_parent()
+    if len(sys.argv) > 1:
+        _stop_with(int(sys.argv[1]))
     celery.Worker(pool_cls="threads", concurrency=2, loglevel="WARNING", quiet=True, hostname="portal@%h").start()
 
 

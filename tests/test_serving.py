@@ -61,7 +61,7 @@ CSV = """企业名称,统一社会信用代码,注册日期,地区,注册地址
 
 
 def test_what_another_process_imports_is_found_without_a_restart(own_data: Path, tmp_path: Path) -> None:
-    code = "91310199MA1KTESX0"
+    code = "91310199MA1KTEXT0"
     code += codes.check_digit(code)
     file = tmp_path / "registry.csv"
     file.write_text(CSV.format(code=code), encoding="utf-8")
