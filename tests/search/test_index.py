@@ -7,8 +7,10 @@ import pytest
 
 from portal.kit import db, jobs
 from record.models import Entity
-from search import engine, index
+from search import engine, index, tasks
 from search.engine import Filters
+
+__all__ = ["tasks"]  # importing it subscribes the index to changes
 
 
 def rename(code: str, name: str) -> None:
