@@ -3,6 +3,7 @@
 SQLite and PostgreSQL are equals here: what one of them needs is hidden in this module.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -82,13 +83,15 @@ def _sqlite_engine(url: str, *, read_only: bool) -> Engine:
 
 
 _engines: dict[tuple[str, bool], Engine] = {}
+_making = threading.Lock()
 
 
 def _engine(*, read_only: bool) -> Engine:
     key = (get_settings().resolved_database_url, read_only)
-    if key not in _engines:
-        _engines[key] = _make_engine(*key)
-    return _engines[key]
+    with _making:
+        if key not in _engines:
+            _engines[key] = _make_engine(*key)
+        return _engines[key]
 
 
 def dispose() -> None:
