@@ -22,14 +22,15 @@ help: ## print this list
 .venv/.runtime: .venv/bin/python requirements/uv.txt requirements/runtime.txt pyproject.toml
 	@echo "Installing what the portal needs…"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt \
-		&& $(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements/runtime.txt \
+		&& $(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements/runtime.txt \
 		|| $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q portal record search
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo "Installing what the tests need…"
-	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements/dev.txt \
+	@$(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements/dev.txt \
 		|| $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 

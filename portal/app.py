@@ -1,5 +1,6 @@
 """The web application: the only place where all areas meet."""
 
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ def _warm() -> None:
                 area.warm()
             except Exception as error:  # the boundary of a thread that nobody waits for
                 log.warning("area.not_warm", area=area.name, error=type(error).__name__)
+    gc.freeze()  # tables that stay: looking through them for garbage would stop every request for a while
 
 
 def _api_router() -> APIRouter:

@@ -7,6 +7,7 @@ Long work shows its progress on a terminal; with `--json` the last line is a sum
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -100,27 +101,39 @@ def serve(
 ) -> None:
     """Bring the database up to date, then serve the portal and run its jobs until Ctrl-C."""
     import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
     from portal import migrations
     from portal.kit.settings import get_settings
+    from portal.ports import SharedPort
 
+    config = uvicorn.Config(
+        "portal.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=get_settings().trusted_proxies,
+    )
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        typer.echo(f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --port.", err=True)
+        raise typer.Exit(1) from error
     migrations.upgrade()
     worker = WorkerProcess()
     worker.start()
     typer.echo(f"Serving on http://{host}:{port} — Ctrl-C stops it.", err=True)
     try:
-        uvicorn.run(
-            "portal.app:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=get_settings().trusted_proxies,
-        )
+        if workers > 1:
+            Multiprocess(config, sockets=[SharedPort.bound(host, port)]).run()
+        else:
+            uvicorn.Server(config).run()
     finally:
         worker.stop()
 
@@ -144,13 +157,13 @@ def import_(
     migrations.upgrade()
     started = time.monotonic()
     try:
-        with _progress("Reading") as told:
-            summary = registry.import_files(files, baseline=baseline or None, progress=told)
+        with _progress("Reading") as told, index.FirstLoad() as first_load:
+            summary = registry.import_files(files, baseline=baseline or None, follower=first_load, progress=told)
     except registry.FileRefused as refusal:
         typer.echo(f"{refusal.path}: {refusal.title} {refusal.remedy}", err=True)
         raise typer.Exit(1) from refusal
     with _progress("Indexing") as told:
-        index.bring_level(in_bulk=summary.baseline, progress=told)
+        index.bring_level(in_bulk=summary.baseline and not first_load.began, progress=told)
     seconds = round(time.monotonic() - started, 2)
     _finish(
         {**summary.as_dict(), "seconds": seconds},

@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any
 
 from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from portal.kit.limits import door
 from portal.kit.shapes import Instant
 from portal.kit.web import ReadingSession
 from record import entities
-from record.entities import Listed
+from record.listed import Listed
 
 router = limits.router(tags=["Entities"])
 
@@ -49,9 +49,10 @@ class EntityItem(BaseModel):
     flags: list[str] = Field(description="Lists that it stands on today.")
     demo: bool = Field(description="Made up, for demonstration.")
 
-    @classmethod
-    def of(cls, entity: Listed) -> Self:
-        return cls(**{**entity._asdict(), "former_names": list(entity.former_names)}, demo=entity.source == "demo")
+
+def item(entity: Listed) -> dict[str, Any]:
+    """The values of an EntityItem, to be checked once, on their way out."""
+    return {**entity._asdict(), "demo": entity.source == "demo"}
 
 
 class Capital(BaseModel):
@@ -80,7 +81,7 @@ def read_entity(
     request: Request,
     session: ReadingSession,
     code: Annotated[str, Path(max_length=40, description="The code, in any case, with or without spaces.")],
-) -> EntityFile:
+) -> dict[str, Any]:
     """One entity's file."""
     entity = entities.get(session, code)
     capital = (
@@ -88,14 +89,12 @@ def read_entity(
         if entity.capital_amount is not None
         else None
     )
-    return EntityFile(
-        **EntityItem.of(entities.as_listed(entity)).model_dump(),
-        registration=Registration(
-            type_text=entity.type_text,
-            capital=capital,
-            scope=entity.scope,
-            industry_division=entity.industry_division,
-            industry_source=entity.industry_source,
-            changed_at=entity.changed_at,
-        ),
+    registration = Registration(
+        type_text=entity.type_text,
+        capital=capital,
+        scope=entity.scope,
+        industry_division=entity.industry_division,
+        industry_source=entity.industry_source,
+        changed_at=entity.changed_at,
     )
+    return {**item(entities.as_listed(entity)), "registration": registration}

@@ -108,15 +108,17 @@ class Batch:
     """Code -> former names that the row lists, oldest first."""
     refused: Sequence[tuple[int, str]]
     """Place in `raw`, and reason."""
+    prepared: Sequence[Any] = ()
+    """What a follower's `prepare` made of `rows`."""
 
 
-Cleaned = tuple[list[tuple[Any, ...]], list[int], dict[str, list[str]], list[tuple[int, str]]]
+Cleaned = tuple[list[CleanRow], list[int], dict[str, list[str]], list[tuple[int, str]]]
 """`rows`, `places`, `former` and `refused` of a batch."""
 
 
 def clean_rows(layout: Layout, raw_rows: Sequence[RawRow]) -> Cleaned:
     """Clean rows of one file, in order. No row makes it fail."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[CleanRow] = []
     places: list[int] = []
     former: dict[str, list[str]] = {}
     refused: list[tuple[int, str]] = []

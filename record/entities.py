@@ -1,16 +1,15 @@
 """Reading the register: one entity, several in the order asked for, or all of them for whoever builds an index."""
 
-import re
 from collections.abc import Iterator, Sequence
-from datetime import date
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, Table, Text, case, func, null, select, type_coerce
+from sqlalchemy import JSON, BindParameter, Table, Text, bindparam, case, func, null, select, type_coerce
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, selectinload
 
 from portal.kit.errors import PortalError
 from record import codes
+from record.listed import Listed, public_address
 from record.models import Entity, FormerName
 
 CHUNK = 2_000
@@ -22,24 +21,6 @@ class EntityNotFound(PortalError):
     slug = "entity-not-found"
     title = "No entity with this code is registered here."
     remedy = "Check the code: 18 characters, or 15 digits for an old registration number. Or search for the name."
-
-
-class Listed(NamedTuple):
-    """One entity as lists and indexes show it: without its scope and without what came along."""
-
-    code: str
-    name: str
-    former_names: tuple[str, ...]
-    """Oldest first."""
-    address: str | None
-    """As the public may see it."""
-    district: str | None
-    industry: str | None
-    type: str
-    status: str | None
-    flags: list[str]
-    established_on: date | None
-    source: str
 
 
 def get(session: Session, code: str) -> Entity:
@@ -56,9 +37,9 @@ def by_codes(session: Session, wanted: Sequence[str]) -> list[Listed]:
     found: dict[str, Listed] = {}
     for start in range(0, len(wanted), _CODES_AT_ONCE):
         some = wanted[start : start + _CODES_AT_ONCE]
-        former = _former(session, FormerName.entity_code.in_(some))
-        for row in session.execute(select(*_LIGHT).where(Entity.code.in_(some))):
-            found[row.code] = _listed(row, former)
+        former = _former(session, some)
+        for row in session.execute(_BY_CODES, {"codes": some}):
+            found[row[0]] = _listed(row, former)
     return [found[code] for code in dict.fromkeys(wanted) if code in found]
 
 
@@ -80,7 +61,7 @@ def is_empty(session: Session) -> bool:
 
 # Columns of the table, not of the class: the mapper's part would take as long as the database's. Hardly an entity
 # stands on a list, so the empty one is not sent through the JSON decoder three million times.
-_TABLE = cast(Table, Entity.__table__)
+_TABLE, _NAMES = cast(Table, Entity.__table__), cast(Table, FormerName.__table__)
 _FLAGS = case((func.length(sql_cast(_TABLE.c.flags, Text)) > 2, _TABLE.c.flags), else_=null())
 _LIGHT = (
     _TABLE.c.code,
@@ -94,6 +75,10 @@ _LIGHT = (
     _TABLE.c.established_on,
     _TABLE.c.source,
 )
+# Statements made once: making them anew takes as long as running them.
+_CODES: BindParameter[Any] = bindparam("codes", expanding=True)
+_BY_CODES = select(*_LIGHT).where(_TABLE.c.code.in_(_CODES))
+_FORMER = select(_NAMES.c.entity_code, _NAMES.c.name).where(_NAMES.c.entity_code.in_(_CODES)).order_by(_NAMES.c.id)
 
 
 def stream(session: Session, *, chunk: int = CHUNK) -> Iterator[Listed]:
@@ -103,15 +88,14 @@ def stream(session: Session, *, chunk: int = CHUNK) -> Iterator[Listed]:
     the changes as well. (In the order of codes the same reading takes five times as long: each row lies elsewhere.)
     """
     for rows in session.execute(select(*_LIGHT), execution_options={"yield_per": chunk}).partitions():
-        former = _former(session, FormerName.entity_code.in_([row.code for row in rows]))
+        former = _former(session, [row[0] for row in rows])
         for row in rows:
             yield _listed(row, former)
 
 
-def _former(session: Session, *of: ColumnElement[bool]) -> dict[str, list[str]]:
-    chosen = select(FormerName.entity_code, FormerName.name).where(*of).order_by(FormerName.id)
+def _former(session: Session, of: Sequence[str]) -> dict[str, list[str]]:
     former: dict[str, list[str]] = {}
-    for code, name in session.execute(chosen):
+    for code, name in session.execute(_FORMER, {"codes": of}):
         former.setdefault(code, []).append(name)
     return former
 
@@ -121,26 +105,3 @@ def _listed(row: Sequence[Any], former: dict[str, list[str]]) -> Listed:
     names = tuple(former[code]) if code in former else ()
     shown = public_address(code, address)
     return Listed(code, name, names, shown, district, industry, kind, status, flags or [], established_on, source)
-
-
-# ---- what may leave -------------------------------------------------------------------------------------------------
-
-# Where the number of a house begins: a digit, or a Chinese numeral or stem that counts houses, floors or rooms.
-_HOUSE_NUMBER = re.compile(
-    r"[0-9０-９]|[一二三四五六七八九十百甲乙丙丁]+(?:[-－—至、][一二三四五六七八九十百]+)*"
-    r"(?:号|弄|支弄|室|幢|栋|楼|层|单元|组|队|座)"
-)
-_DANGLING = re.compile(r"[\sA-Za-zＡ-Ｚａ-ｚ第之附临底甲乙丙丁\-－—#＃(（、,，.·~～]+$")
-
-
-def public_address(code: str, address: str | None) -> str | None:
-    """The address as it may leave in any form.
-
-    Of an individual business (个体工商户, codes from 92), whose operator may live there, only the street or village is
-    given, never the number.
-    """
-    if not address or not codes.is_individual(code):
-        return address
-    number = _HOUSE_NUMBER.search(address)
-    street = _DANGLING.sub("", address[: number.start()]) if number else address
-    return street or None

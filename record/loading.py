@@ -17,9 +17,11 @@ from record import names
 from record.cleaning import CleanRow
 from record.models import Entity
 
-ROWS_AT_ONCE = 3_000
-"""Rows of one transaction: tens of milliseconds, so that others come between."""
-_CHECKPOINT_EVERY = 20
+ROWS_AT_ONCE = 2_000
+"""Rows of one batch."""
+BATCHES_AT_ONCE = 6
+"""Batches of one transaction: some tenths of a second, so that others come between."""
+_CHECKPOINT_EVERY = 5
 """Transactions between two checkpoints on SQLite. A page that many transactions touched is then written back once."""
 
 _COLUMNS = CleanRow._fields
@@ -61,7 +63,7 @@ class _Sqlite:
 
     def __init__(self, connection: Connection) -> None:
         self._raw = connection.connection.driver_connection
-        for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0", "cache_size=-96000", "mmap_size=0"):
+        for pragma in ("synchronous=NORMAL", "wal_autocheckpoint=0", "cache_size=-64000", "mmap_size=0"):
             self._execute(f"PRAGMA {pragma}")
         self._commits = 0
 

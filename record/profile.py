@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal.kit import db
-from record import codes, entities
+from record import codes, entities, listed
 from record.models import Entity, FormerName
 
 _OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
@@ -66,7 +66,7 @@ def read(session: Session, code: str) -> Profile:
     received = {key: str(value) for key, value in (entity.as_received or {}).items() if str(value).strip()}
     return Profile(
         entity=entity,
-        address=entities.public_address(entity.code, entity.address),
+        address=listed.public_address(entity.code, entity.address),
         former_names=list(reversed(entity.former_names)),
         scope=parse_scope(entity.scope) if entity.scope else None,
         as_received=received,

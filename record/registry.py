@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -21,12 +21,13 @@ from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
 from record import changes, cleaners, entities, loading, packing, tables
+from record.cleaners import Prepare
 from record.cleaning import Batch
 from record.models import RegistryImport
 from record.packing import FileRefused
 from record.rejects import Rejects
 
-__all__ = ["FileRefused", "FileSummary", "Summary", "import_files"]
+__all__ = ["FileRefused", "FileSummary", "Follower", "Summary", "import_files"]
 
 CHANGED = "entity.changed"
 ROWS_OF_A_CHANGE = 500
@@ -38,6 +39,35 @@ Progress = Callable[[int, int | None], None]
 """Told the rows done so far and an estimate of all rows, over all files."""
 
 log = structlog.get_logger()
+
+
+class Follower(Protocol):
+    """Takes in a register's first load while it is stored, so that three million rows need not be read once more."""
+
+    def begin(self) -> Prepare:
+        """An empty register is about to be filled. What is returned is done to every row, beside its cleaning."""
+        ...
+
+    def stored(self, prepared: Sequence[Any]) -> None:
+        """These were stored, for good."""
+        ...
+
+    def differs(self, codes: Sequence[str]) -> None:
+        """These entities were stored or changed in another way; the register says how they are."""
+        ...
+
+
+class _Nobody:
+    """Follows nothing."""
+
+    def begin(self) -> Prepare:
+        return cleaners.nothing
+
+    def stored(self, prepared: Sequence[Any]) -> None:
+        pass
+
+    def differs(self, codes: Sequence[str]) -> None:
+        pass
 
 
 @dataclass(slots=True)
@@ -111,17 +141,25 @@ class _Run:
     rejects: Rejects
     tell: _Teller
     seen: changes.Seen
+    follower: Follower
+    prepare: Prepare
 
 
 def import_files(
-    paths: Sequence[Path], *, baseline: bool | None = None, progress: Progress = lambda done, total: None
+    paths: Sequence[Path],
+    *,
+    baseline: bool | None = None,
+    follower: Follower | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Summary:
     """Read registry files into the register, one after another.
 
     `baseline`: a first load, in bulk and without events; by default so when the register is empty, or when a first
     load of one of these files was cut short. Run it again after a crash with the same files: it goes on behind the last
-    committed row. Raises FileRefused for a file that cannot be read as a whole, before anything of it is stored;
-    files before it in `paths` stay imported.
+    committed row. `follower` is told only of a load into an empty register.
+
+    Raises FileRefused for a file that cannot be read as a whole, before anything of it is stored; files before it in
+    `paths` stay imported.
     """
     started = time.monotonic()
     sums = [packing.sha256(path) for path in paths]
@@ -133,11 +171,12 @@ def import_files(
     if is_baseline and (empty or cut_short):
         loading.drop_name_index()
     summary = Summary(is_baseline)
+    told: Follower = follower if follower and is_baseline and empty else _Nobody()
+    prepare = told.begin()
     try:
         for path, record in zip(paths, records, strict=True):
-            before = summary.rows
             try:
-                summary.files.append(_import(path, record, _Teller(progress, before)))
+                summary.files.append(_import(path, record, _Teller(progress, summary.rows), told, prepare))
             except FileRefused as refusal:
                 refusal.path = path
                 raise
@@ -172,19 +211,19 @@ def _record(
     return record
 
 
-def _import(path: Path, record: RegistryImport, tell: _Teller) -> FileSummary:
+def _import(path: Path, record: RegistryImport, tell: _Teller, follower: Follower, prepare: Prepare) -> FileSummary:
     try:
         table = tables.read(path)
     except FileRefused:
         _forget(record)
         raise
     with closing(table), closing(Rejects(path, table.layout.header, kept=record.rejected)) as rejects:
-        run = _Run(path, record, table, rejects, tell, changes.Seen(record.started_at))
+        run = _Run(path, record, table, rejects, tell, changes.Seen(record.started_at), follower, prepare)
         done = record.rows_done
         for _ in islice(table.rows, done):
             pass
         size = loading.ROWS_AT_ONCE if record.baseline else ROWS_OF_A_CHANGE
-        with closing(cleaners.batches(table.layout, table.rows, rows_at_once=size)) as batches:
+        with closing(cleaners.batches(table.layout, table.rows, rows_at_once=size, prepare=prepare)) as batches:
             if record.baseline:
                 _load(run, batches)
             else:
@@ -217,22 +256,29 @@ def _counters(record: RegistryImport, **more: object) -> Any:
 
 def _load(run: _Run, batches: Iterator[Batch]) -> None:
     with loading.bulk_connection() as (connection, bulk):
-        for batch in batches:
-            _refuse(run, batch, batch.refused)
-            if not _load_at_once(run, batch, connection, bulk):
-                _sort_out(run, batch, tell_followers=False)
+        while some := list(islice(batches, loading.BATCHES_AT_ONCE)):
+            for batch in some:
+                _refuse(run, batch, batch.refused)
+            if _load_at_once(run, some, connection, bulk):
+                for batch in some:
+                    run.follower.stored(batch.prepared)
+            else:
+                for batch in some:
+                    run.follower.differs(_sort_out(run, batch, tell_followers=False))
             bulk.settle()
             run.tell(run.record.rows_done, run.table.fraction)
 
 
-def _load_at_once(run: _Run, batch: Batch, connection: Connection, bulk: loading.Bulk) -> bool:
-    """Store a batch of which nothing is registered yet, and how far the file is, in one transaction."""
+def _load_at_once(run: _Run, some: Sequence[Batch], connection: Connection, bulk: loading.Bulk) -> bool:
+    """Store batches of which nothing is registered yet, and how far the file is, in one transaction."""
     record = run.record
     try:
         with connection.begin():
-            bulk.insert(batch.rows, record.started_at)
-            loading.insert_former(connection, batch.former)
-            _count(record, batch, added=len(batch.rows))
+            for batch in some:
+                bulk.insert(batch.rows, record.started_at)
+                loading.insert_former(connection, batch.former)
+            for batch in some:
+                _count(record, batch, added=len(batch.rows))
             connection.execute(_counters(record))
     except loading.AlreadyThere:
         return False
@@ -257,8 +303,11 @@ def _follow(run: _Run, batches: Iterator[Batch]) -> None:
         run.tell(run.record.rows_done, run.table.fraction)
 
 
-def _sort_out(run: _Run, batch: Batch, *, tell_followers: bool) -> None:
-    """Store what a batch changes. The write lock is taken only where there is something to write."""
+def _sort_out(run: _Run, batch: Batch, *, tell_followers: bool) -> list[str]:
+    """Store what a batch changes, and return the codes that it touched.
+
+    The write lock is taken only where there is something to write.
+    """
     record, layout = run.record, run.table.layout
     with db.reading() as session:
         outcome = changes.compare(session, layout, batch.rows, batch.former, run.seen)
@@ -278,6 +327,7 @@ def _sort_out(run: _Run, batch: Batch, *, tell_followers: bool) -> None:
         _count(record, batch, repeated=len(outcome.repeated))
     for row in batch.rows:
         run.seen.add(row[0])
+    return outcome.touched
 
 
 def _refuse(run: _Run, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:

@@ -6,12 +6,12 @@ from fastapi import Query as InQuery
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from portal.kit import i18n, limits
+from portal.kit import db, i18n, limits
 from portal.kit.limits import door
 from portal.kit.shapes import Query, cursor, place
 from portal.kit.web import ReadingSession
 from record import codes
-from record.api import EntityItem
+from record.api import EntityItem, item
 from search import check, results
 from search.engine import MAX_HITS, Facet, Filters, Match
 
@@ -84,15 +84,14 @@ class CheckedPage(BaseModel):
 
 @router.get("/entities", response_model=EntityPage)
 @door(who="anyone", limit="300/minute")
-def find_entities(
-    request: Request, session: ReadingSession, query: Annotated[EntitiesQuery, InQuery()]
-) -> dict[str, Any]:
+def find_entities(request: Request, query: Annotated[EntitiesQuery, InQuery()]) -> dict[str, Any]:
     """Search the register. The best match comes first; an empty `q` lists what the filters let through."""
     asked = query.model_dump(exclude={"cursor", "limit"})
     offset = place(query.cursor, asked, most=MAX_HITS)
-    found = results.find(session, query.q, query.filters(), limit=query.limit, offset=offset)
+    with db.reading() as session:
+        found = results.find(session, query.q, query.filters(), limit=query.limit, offset=offset)
     return {
-        "items": [{**EntityItem.of(one.entity).model_dump(), "match": one.match} for one in found.found],
+        "items": [{**item(one.entity), "match": one.match} for one in found.found],
         "total": found.total,
         "next": cursor(found.next_offset, asked),
         "facets": found.facets,
@@ -101,9 +100,11 @@ def find_entities(
 
 @router.get("/suggest", response_model=Suggestions)
 @door(who="anyone", limit="600/minute")
-def suggest(request: Request, session: ReadingSession, query: Annotated[SuggestQuery, InQuery()]) -> dict[str, Any]:
+def suggest(request: Request, query: Annotated[SuggestQuery, InQuery()]) -> dict[str, Any]:
     """The likeliest entities while somebody is still typing."""
     language: Literal["zh", "en"] = i18n.current()
+    with db.reading() as session:
+        likeliest = results.suggest(session, query.q, limit=query.limit)
     return {
         "items": [
             {
@@ -111,7 +112,7 @@ def suggest(request: Request, session: ReadingSession, query: Annotated[SuggestQ
                 "name": entity.name,
                 "district": codes.label(codes.DISTRICTS, entity.district, language),
             }
-            for entity in results.suggest(session, query.q, limit=query.limit)
+            for entity in likeliest
         ]
     }
 
@@ -125,7 +126,7 @@ def check_entities(request: Request, session: ReadingSession, body: CheckRequest
         "items": [
             {
                 "query": one.query,
-                "match": EntityItem.of(one.entity).model_dump() if one.entity else None,
+                "match": item(one.entity) if one.entity else None,
                 "score": one.score,
                 "exact": one.exact,
                 "flags": one.entity.flags if one.entity else [],

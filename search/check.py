@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.kit.errors import PortalError
 from record import codes, entities, names
-from record.entities import Listed
+from record.listed import Listed
 from search import engine
 from search.engine import EngineUnavailable, Filters
 from search.query import Refused

@@ -1,8 +1,10 @@
 """What a search engine is told about one entity, and how it is read from the register."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from record.entities import Listed
+from record.cleaning import CleanRow
+from record.listed import Listed, public_address
 
 
 class EntityDocument(NamedTuple):
@@ -35,3 +37,24 @@ def document(listed: Listed) -> EntityDocument:
         status=listed.status or "",
         lists=tuple(listed.flags),
     )
+
+
+def document_of_row(row: CleanRow, former_names: Sequence[str]) -> EntityDocument:
+    """The document of an entity as a first load stores it: the same that the register will list."""
+    return EntityDocument(
+        code=row.code,
+        name=row.name,
+        former_names=tuple(former_names),
+        address=public_address(row.code, row.address) or "",
+        district=row.district or "",
+        industry=row.industry or "",
+        type=row.type,
+        status=row.status or "",
+    )
+
+
+def prepared_rows(
+    prepare: Callable[[EntityDocument], Any], rows: list[CleanRow], former: dict[str, list[str]]
+) -> list[Any]:
+    """What an engine makes of the documents of rows and of their former names by code."""
+    return [prepare(document_of_row(row, former.get(row.code, ()))) for row in rows]

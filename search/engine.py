@@ -1,11 +1,11 @@
 """The one interface every search engine keeps, and the shapes that pass through it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from portal.kit.settings import get_settings
 from search.documents import EntityDocument
 
 Match = Literal["code", "name", "former_name", "pinyin", "initials", "address", "similar"]
@@ -53,6 +53,19 @@ class EngineUnavailable(Exception):
     """The engine cannot answer now. Callers say so, and look up codes in the register instead."""
 
 
+class Filling(Protocol):
+    """A new index while it is filled. No document may come twice."""
+
+    @property
+    def prepare(self) -> Callable[[EntityDocument], Any]:
+        """A module's function that does most of the work and may run in any process: it gives lists and strings."""
+        ...
+
+    def add(self, prepared: Iterable[Any]) -> None:
+        """Take in what `prepare` made."""
+        ...
+
+
 class SearchEngine(Protocol):
     """Finds entities by what people half remember of them."""
 
@@ -75,11 +88,12 @@ class SearchEngine(Protocol):
         """Add or replace the documents and drop the removed codes, in one commit that readers see soon."""
         ...
 
-    def rebuild(self, documents: Iterable[EntityDocument], total: int | None = None) -> int:
-        """Build a new index beside the live one and switch to it at the end. Returns the number of documents.
+    def rebuild(self, documents: Iterable[EntityDocument]) -> int:
+        """Build a new index beside the live one and switch to it at the end. Returns the number of documents."""
+        ...
 
-        `total`: about how many there will be, where that is known; an engine may lay its index out for it.
-        """
+    def filling(self) -> AbstractContextManager[Filling]:
+        """A new index that grows beside the live one, which it replaces when the block ends well."""
         ...
 
     def warm(self) -> None:
@@ -94,6 +108,7 @@ class SearchEngine(Protocol):
 @lru_cache(maxsize=1)
 def current() -> SearchEngine:
     """The engine of this process, as the settings choose it."""
+    from portal.kit.settings import get_settings
     from search.embedded import EmbeddedEngine
 
     return EmbeddedEngine(get_settings().data_dir / "search")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from record.entities import Listed
+from record.listed import Listed
 from search import text
 from search.engine import Match
 from search.results import Found

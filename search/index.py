@@ -1,19 +1,25 @@
 """Keeps the search index level with the register: follows changes, rebuilds in bulk, notices a lost index."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, Self
 
 import structlog
 
 from portal.kit import db, jobs
 from record import entities
+from record.cleaners import Prepare
 from search import engine
-from search.documents import EntityDocument, document
+from search.documents import EntityDocument, document, prepared_rows
 
 OVERLAP = timedelta(minutes=10)
 """A change may commit this long after its job was written; a rebuild follows again what is as recent."""
 
 PROGRESS_EVERY = 5_000
+CODES_AT_ONCE = 1_000
 
 Progress = Callable[[int, int | None], None]
 
@@ -44,10 +50,55 @@ def rebuild(progress: Progress = _silent) -> int:
                     progress(done, total)
                 yield document(row)
 
-        engine.current().rebuild(documents(), total)
+        engine.current().rebuild(documents())
+    _catch_up(started)
+    return engine.current().count()
+
+
+def _catch_up(started: datetime) -> None:
     for codes in jobs.recent("search.follow", since=started - OVERLAP):
         follow(codes)
-    return engine.current().count()
+
+
+class FirstLoad:
+    """Indexes the rows of a register's first load while they are stored (record.registry.Follower).
+
+    Within a `with` block; at its end the new index goes live. After an error, or when no first load began, nothing.
+    """
+
+    def __init__(self) -> None:
+        self._growing = ExitStack()
+        self._filling: engine.Filling | None = None
+        self._started = db.now()
+        self._differing: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def begin(self) -> Prepare:
+        self._started = db.now()
+        self._filling = self._growing.enter_context(engine.current().filling())
+        return partial(prepared_rows, self._filling.prepare)
+
+    @property
+    def began(self) -> bool:
+        """Whether there was a first load to index."""
+        return self._filling is not None
+
+    def stored(self, prepared: Sequence[Any]) -> None:
+        if self._filling:
+            self._filling.add(prepared)
+
+    def differs(self, codes: Sequence[str]) -> None:
+        self._differing |= dict.fromkeys(codes)
+
+    def __exit__(self, *error: Any) -> None:
+        self._growing.__exit__(*error)
+        if self._filling and error[0] is None:
+            codes = iter(self._differing)
+            while some := list(islice(codes, CODES_AT_ONCE)):
+                follow(some)
+            _catch_up(self._started)
 
 
 def bring_level(*, in_bulk: bool, progress: Progress = _silent) -> None:

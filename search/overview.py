@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from record import entities, names
-from record.entities import Listed
+from record.listed import Listed
 from search import engine, pinyin
 from search.engine import EngineUnavailable, Filters, Page, SearchEngine
 

@@ -4,6 +4,7 @@ A name is read character by character. Where a character has several readings th
 of them count: no dictionary of phrases knows every brand, and people type what they are used to.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
@@ -52,6 +53,7 @@ def readings() -> dict[str, tuple[str, ...]]:
 
     Digits read as numerals, so that 275 and 二七五 sound alike; a Latin letter reads as itself.
     """
+    os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")  # a third of a second for phrases that are not asked for
     from pypinyin.constants import PINYIN_DICT
 
     table: dict[str, tuple[str, ...]] = {

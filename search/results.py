@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from record import entities
-from record.entities import Listed
+from record.listed import Listed
 from search import engine
 from search.engine import EngineUnavailable, Facet, Filters, Match
 

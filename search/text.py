@@ -22,6 +22,8 @@ from search import pinyin
 
 _BRACKETED = re.compile(r"\([^()]*\)")
 _MARKS = re.compile(r"[\W_]+")
+_REACH = 3
+"""Characters before and behind a place in a name that a piece of it can hold beside that place."""
 _FORM = re.compile("(?:股份|责任)?有限(?:责任)?公司|责任公司|公司")
 
 
@@ -45,30 +47,33 @@ def forms(name: str) -> Forms:
     """A name in all the forms in which people half remember it; without what stands in brackets, too."""
     tidied = names.tidy(name)
     folded = names.simplify(tidied)
-    bracket = tidied.find("(")
-    if bracket <= 0:
-        return _forms(bare(tidied), bare(folded), 0, folded)
-    made = _forms(bare(tidied), bare(folded), 0, folded)
-    other = _forms(bare(_BRACKETED.sub("", tidied)), bare(_BRACKETED.sub("", folded)), max(0, bracket - 3), folded)
-    return Forms(folded, *map(add, made[1:], other[1:]))
-
-
-def _forms(whole: str, simple: str, first: int, folded: str) -> Forms:
-    """Forms of bare `whole` from character `first` on; the brand's start is that of the whole."""
+    whole, simple = bare(tidied), bare(folded)
     brand = names.place_end(simple)
+    made = _pieces(whole, simple, 0, len(whole))
+    start = _starts(whole[brand : brand + 3], simple[brand : brand + 3])
+    if tidied.find("(") > 0:
+        ahead, behind = len(bare(tidied[: tidied.find("(")])), len(bare(tidied[tidied.rfind(")") + 1 :]))
+        whole, simple = bare(_BRACKETED.sub("", tidied)), bare(_BRACKETED.sub("", folded))
+        brand = names.place_end(simple)
+        # All that is new without the brackets runs across where they stood.
+        more = _pieces(whole, simple, max(0, ahead - _REACH), len(whole) - behind + _REACH)
+        made = [one + other for one, other in zip(made, more, strict=True)]
+        if brand + 3 > ahead:
+            start |= _starts(whole[brand : brand + 3], simple[brand : brand + 3])
+    return Forms(folded, made[0], made[1], made[2], made[3], sorted(start))
+
+
+def _pieces(whole: str, simple: str, first: int, last: int) -> list[list[str]]:
+    """Characters, skips, sounds and initials of a bare name from `first` to `last`, its form left out of most."""
     end, after = _form_span(simple)
-    plain = simple[first:end] + simple[after:]
-    sounds, letters = pinyin.spoken(whole), pinyin.initials(whole)
-    ahead = slice(brand, brand + 3)
-    start = {simple[ahead], *(way[ahead] for way in sounds), *(way[ahead] for way in letters)}
-    return Forms(
-        folded,
-        [plain],
-        [plain[::2], plain[1::2]],
-        [way[first:end] + way[after:] for way in sounds],
-        [way[first:] for way in letters],
-        sorted(start),
-    )
+    end, after = max(first, min(end, last)), max(first, after)
+    plain = simple[first:end] + simple[after:last]
+    sounds = [way[: end - first] + way[after - first :] for way in pinyin.spoken(whole[first:last])]
+    return [[plain], [plain[::2], plain[1::2]], sounds, pinyin.initials(whole[first:last])]
+
+
+def _starts(whole: str, simple: str) -> set[str]:
+    return {simple, *pinyin.spoken(whole), *pinyin.initials(whole)}
 
 
 def _form_span(simple: str) -> tuple[int, int]:

@@ -1,9 +1,12 @@
 """One command serves the portal, follows what other processes change, and leaves nothing behind when it stops."""
 
+import contextlib
+import http.client
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -110,6 +113,51 @@ def test_two_web_processes_and_the_worker_all_stop_on_one_ctrl_c(own_data: Path)
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
     assert eventually(lambda: not any(alive(pid) for pid in everyone))
+
+
+def sockets_of(pid: int) -> int:
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists() or link.is_symlink()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_two_web_processes_share_the_connections(own_data: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
+    process = subprocess.Popen([PORTAL, "serve", "--port", str(port), "--workers", "2"], env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}/healthz"
+        wait_until_served(url, process)
+        # Connections that come before the second process listens all go to the first.
+        assert eventually(lambda: len(listening(port)) == 2)
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(40):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                open_ones.callback(connection.close)
+                connection.request("GET", "/healthz")
+                assert connection.getresponse().read()
+            held = sorted(sockets_of(pid) for pid in children_of(process.pid))
+        assert held[-2] >= 8, "the second web process has hardly a connection"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def listening(port: int) -> list[str]:
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [fields[9] for fields in lines if fields[1].endswith(f":{port:04X}") and fields[3] == "0A"]
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(own_data: Path) -> None:
+    environment = {**os.environ, "PORTAL_DATA_DIR": str(own_data), "PORTAL_DATABASE_URL": ""}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for workers in ("1", "2"):
+            command = [PORTAL, "serve", "--port", port, "--workers", workers]
+            refused = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=30)
+            assert refused.returncode == 1
+            assert f"127.0.0.1:{port} cannot be listened on" in refused.stderr
+            assert "--port" in refused.stderr
+            assert "Traceback" not in refused.stderr
 
 
 def test_demo_fills_an_empty_portal_once(tmp_path: Path) -> None:

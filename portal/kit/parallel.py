@@ -5,7 +5,7 @@ import marshal
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -68,15 +68,19 @@ def ordered(
 ) -> Generator[tuple[Kept, Any]]:
     """For each `(kept, sent)`, in order: `(kept, work(setup, sent))`, worked out in processes beside this one.
 
-    `setup` is pickled once for each process, of which there are as many as cores by default, and at least two.
-    Raises ProcessLost when one of them ends.
+    They start at once, while the caller may still do something else. `setup` is pickled once for each process, of
+    which there are as many as cores by default, and at least two. Raises ProcessLost when one of them ends.
     """
-    waiting = iter(batches)
-    ahead = next(waiting, None)
-    if ahead is None:
-        return
     workers = [_Worker(work, setup) for _ in range(processes or max(2, os.cpu_count() or 1))]
+    answers = _answers(workers, iter(batches))
+    next(answers)  # from here on, closing it stops the processes
+    return answers
+
+
+def _answers(workers: list[_Worker], waiting: Iterator[tuple[Any, Any]]) -> Generator[tuple[Any, Any]]:
     try:
+        yield None, None
+        ahead = next(waiting, None)
         idle, busy = deque(workers), deque[_Worker]()
         while ahead is not None or busy:
             while idle and ahead is not None:

@@ -2,9 +2,12 @@
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import closing, contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+
+import tantivy
 
 from portal.kit import parallel
 from record.names import fold
@@ -14,11 +17,10 @@ from search.embedded import schema
 from search.embedded.asking import Index
 from search.embedded.folder import Folder, Reader, writing
 from search.embedded.searching import Search, add_exact, likeliest, list_all
-from search.engine import MAX_HITS, Filters, Page
+from search.engine import MAX_HITS, Filling, Filters, Page
 
-_BULK_MEMORY = 300_000_000
-_CHUNK = 350_000
-_LARGE = 1_050_000
+_BULK_MEMORY = 560_000_000
+_BULK_THREADS = 2
 _BATCH_MEMORY = 30_000_000
 _EXACT_AT_ONCE = 500
 _INLINE = 10_000
@@ -80,20 +82,30 @@ class EmbeddedEngine:
             if path != live:
                 self._folder.switch(path)
 
-    def rebuild(self, documents: Iterable[EntityDocument], total: int | None = None) -> int:
+    def rebuild(self, documents: Iterable[EntityDocument]) -> int:
+        number = 0
+        with self.filling() as filling:
+            for made in _made(documents):
+                filling.add(made)
+                number += len(made)
+        return number
+
+    @contextmanager
+    def filling(self) -> Iterator[Filling]:
         with self._folder.locked("rebuild", seconds=_REBUILD_SECONDS):
             with self._folder.locked("write"):
                 self._folder.clean()
             path = self._folder.new()
             try:
-                number = _fill(path, documents, total or 0)
+                # Each thread closes a segment when its memory is full; none is merged, which would take as long again.
+                with writing(path, _BULK_MEMORY, threads=_BULK_THREADS) as writer:
+                    yield _Filling(writer)
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
             with self._folder.locked("write"):
                 self._folder.switch(path)
                 self._folder.clean()
-        return number
 
     def warm(self) -> None:
         """Read the tables of pinyin, places and facets, which the first query would wait half a second for."""
@@ -106,29 +118,33 @@ class EmbeddedEngine:
         return int(searcher.num_docs) if searcher else 0
 
 
-def _fill(path: Path, documents: Iterable[EntityDocument], total: int) -> int:
-    """Write a whole new index, in segments of equal size.
+class _Filling:
+    """A Filling over Tantivy's writer."""
 
-    Tantivy merges eight segments of one size into one. So sixteen of a large register end as two, of which the first
-    is merged while the rest is written; a small one stays in three at most. Fewer segments, faster answers.
-    """
-    chunk = total // 16 + 1 if total > _LARGE else _CHUNK
-    number = 0
-    with writing(path, _BULK_MEMORY) as writer:
-        for number, flat in enumerate(_made(documents), 1):
-            writer.add_document(schema.assembled(flat))
-            if number % chunk == 0:
-                writer.commit()
-    return number
+    prepare = staticmethod(schema.fields)
+
+    def __init__(self, writer: tantivy.IndexWriter) -> None:
+        self._writer = writer
+
+    def add(self, prepared: Iterable[Any]) -> None:
+        for flat in prepared:
+            self._writer.add_document(schema.assembled(flat))
 
 
-def _made(documents: Iterable[EntityDocument]) -> Iterator[list[str]]:
+def _made(documents: Iterable[EntityDocument]) -> Iterator[list[list[str]]]:
     """The documents' fields: of the first thousands made here, of a large register in processes beside this one."""
     waiting = iter(documents)
-    yield from map(schema.fields, islice(waiting, _INLINE))
+    first = list(islice(waiting, _INLINE))
     batches = iter(lambda: [tuple(document) for document in islice(waiting, _AT_ONCE)], [])
-    for _, made in parallel.ordered(_fields, None, ((None, batch) for batch in batches)):
-        yield from made
+    ahead = next(batches, None)
+    if ahead is None:
+        yield list(map(schema.fields, first))
+        return
+    rest = ((None, batch) for batch in chain([ahead], batches))
+    with closing(parallel.ordered(_fields, None, rest)) as answers:
+        yield list(map(schema.fields, first))  # while the processes start
+        for _, made in answers:
+            yield made
 
 
 def _fields(_setup: None, batch: list[tuple[Any, ...]]) -> list[list[str]]:

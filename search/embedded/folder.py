@@ -90,14 +90,14 @@ class Folder:
 
 
 @contextmanager
-def writing(path: Path, memory: int) -> Iterator[tantivy.IndexWriter]:
+def writing(path: Path, memory: int, *, threads: int = 1) -> Iterator[tantivy.IndexWriter]:
     """A writer for the index in `path`, which is made when there is none. Commits at the end, or nothing at all.
 
     Merges are waited for: a writer that is dropped gives them up, and segments would pile up.
     """
     index = tantivy.Index(schema.SCHEMA, str(path))
     schema.register(index)
-    writer = index.writer(memory, 1)
+    writer = index.writer(memory, threads)
     try:
         yield writer
         writer.commit()
