@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -107,3 +107,99 @@ class RegistryImport(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """Also the `changed_at` of every entity that this import added or changed."""
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# ---- the supervision record -----------------------------------------------------------------------------------------
+
+_CURRENT = text("superseded_by IS NULL AND source_ref IS NOT NULL")
+_SHOWN = text("shown_until IS NOT NULL AND withdrawn_by IS NULL AND superseded_by IS NULL")
+
+
+class LedgerEntry(Base):
+    """One fact about an entity, as it became known. Written once; `record.ledger` is the only writer.
+
+    What is null although it was known has been redacted. The columns from `superseded_by` on say what is shown of it;
+    they are no part of what the ledger proves.
+    """
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (
+        Index("ix_ledger_entry_entity_code_kind_seq", "entity_code", "kind", "seq"),
+        Index("ix_ledger_entry_kind_occurred_on_seq", "kind", "occurred_on", "seq"),
+        Index(
+            "uq_ledger_entry_current_fact", "kind", "source_ref", "source", unique=True,
+            sqlite_where=_CURRENT, postgresql_where=_CURRENT,
+        ),
+        Index("ix_ledger_entry_shown_until", "shown_until", sqlite_where=_SHOWN, postgresql_where=_SHOWN),
+    )  # fmt: skip
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """From 0, without a gap, in the order of commits."""
+    id: Mapped[str] = mapped_column(String(36), unique=True)
+    """UUIDv7 (RFC 9562): what the outside knows the entry by."""
+    kind: Mapped[str] = mapped_column(String(24))
+    """One of `record.kinds.KINDS`."""
+    entity_code: Mapped[str | None] = mapped_column(String(18))
+    """Null when the party is not, or not yet, known by a code."""
+    source: Mapped[str] = mapped_column(String(64))
+    """Whose fact it is: the feed or department that sent it."""
+    source_ref: Mapped[str | None] = mapped_column(String(400))
+    """Which of that source's facts of this kind: document, party, item."""
+    occurred_on: Mapped[date | None]
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    salt: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 over salt and canonical JSON of everything that says something about anybody."""
+    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """RFC 6962 leaf over seq, id, kind, recorded_at and digest."""
+    supersedes: Mapped[int | None] = mapped_column(BigInteger)
+    """`seq` of the entry that said the same fact before."""
+    visibility: Mapped[str] = mapped_column(String(8))
+    """`public` or `internal`."""
+
+    superseded_by: Mapped[int | None] = mapped_column(BigInteger)
+    withdrawn_by: Mapped[int | None] = mapped_column(BigInteger)
+    """`seq` of the withdrawal."""
+    shown_from: Mapped[date | None]
+    shown_until: Mapped[date | None]
+    """Last day of publication; null: no end."""
+
+
+class LedgerNode(Base):
+    """Hash of a full subtree of 256**level leaves (C2SP tlog-tiles, 256 wide): what makes heads and proofs cheap."""
+
+    __tablename__ = "ledger_node"
+
+    level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class LedgerHead(Base):
+    """How many entries there are. Its one row is the lock under which numbers are given, held until the commit."""
+
+    __tablename__ = "ledger_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class RedactedFact(Base):
+    """A fact that was redacted must not come back with the next delivery: SHA-256 of what named it."""
+
+    __tablename__ = "redacted_fact"
+
+    name_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+
+
+class KindSwitch(Base):
+    """Whether this portal shows a kind, from a day on: some sectors' records may not be shown by others."""
+
+    __tablename__ = "kind_switch"
+
+    kind: Mapped[str] = mapped_column(String(24), primary_key=True)
+    since: Mapped[date] = mapped_column(primary_key=True)
+    public_here: Mapped[bool]
+    because: Mapped[str] = mapped_column(String(200))
+    """Law and article, or the decision."""

@@ -22,7 +22,7 @@ import zstandard
 from sqlalchemy import func, inspect, select
 
 from portal.kit import db, jobs
-from record import codes, entities, registry
+from record import codes, entities, listed, registry
 from record.models import Entity, FormerName, RegistryImport
 
 HEADER = [
@@ -750,8 +750,8 @@ def test_others_may_write_while_a_first_load_runs(large: Path) -> None:
     ],
 )
 def test_the_number_of_an_individual_businesss_house_never_leaves(address: str, shown: str | None) -> None:
-    assert entities.public_address(codes.made_up("92", random.Random(3)), address) == shown
-    assert entities.public_address(CODES[0], address) == address
+    assert listed.public_address(codes.made_up("92", random.Random(3)), address) == shown
+    assert listed.public_address(CODES[0], address) == address
 
 
 @pytest.mark.usefixtures("database")

@@ -1,0 +1,193 @@
+"""What the supervision record holds: for each kind its payload, its name, where it shows, and what the law calls it.
+
+A new kind is one entry here, and a template. How long an entry is shown is `record.publication`'s business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from record.codes import Labels
+
+Gravity = Literal["minor", "general", "serious"]
+"""轻微, 一般, 严重 (NDRC Order 36, in force from 2026-04-01)."""
+
+GRAVITIES: Labels = {
+    "minor": ("轻微失信", "Minor"),
+    "general": ("一般失信", "General"),
+    "serious": ("严重失信", "Serious"),
+}
+
+Short = Annotated[str, Field(max_length=200)]
+Words = Annotated[str, Field(max_length=2_000)]
+Long = Annotated[str, Field(max_length=20_000)]
+Code = Annotated[str, Field(pattern=r"^[0-9A-Z]{15,18}$")]
+Yuan = Annotated[str, Field(pattern=r"^\d{1,15}(\.\d{1,2})?$")]
+"""A sum in yuan as a decimal text: JSON's numbers would round it."""
+
+
+class Payload(BaseModel):
+    """What an entry says, beside its party, day and source. Fields that a source left out are absent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    party_name: Short
+    """As the document names the party (行政相对人名称)."""
+    document: Short | None = None
+    """Number of the document (文书号)."""
+    authority: Short | None = None
+    """Who decided (机关)."""
+    authority_code: Code | None = None
+    reported_by: Short | None = None
+    """Who sent the data (数据来源单位)."""
+    reported_by_code: Code | None = None
+    remark: Words | None = None
+
+
+class Permit(Payload):
+    """行政许可 (双公示, edition of 2018/2019)."""
+
+    document_name: Short | None = None
+    category: Short | None = None
+    certificate_name: Short | None = None
+    certificate_number: Short | None = None
+    content: Long
+    valid_from: date | None = None
+    valid_until: date | None = None
+    state: Literal["valid", "invalid"] | None = None
+
+
+class Penalty(Payload):
+    """行政处罚 (双公示, edition of 2018/2019)."""
+
+    act: Words
+    """违法行为类型."""
+    facts: Long | None = None
+    basis: Long | None = None
+    categories: list[Short] = Field(default_factory=list)
+    """处罚类别: 警告, 罚款, …"""
+    content: Long
+    fine: Yuan | None = None
+    confiscated: Yuan | None = None
+    licence: Short | None = None
+    """暂扣或吊销证照名称及编号."""
+    gravity: Gravity
+    valid_until: date | None = None
+
+
+class Inspection(Payload):
+    """监督检查 (双随机 included)."""
+
+    subject: Words
+    """What was inspected (检查事项)."""
+    method: Short | None = None
+    result: Words
+
+
+class AbnormalListing(Payload):
+    """经营异常名录: listed, until it is removed."""
+
+    ground: Words
+    """列入原因."""
+    removed_on: date | None = None
+    removed_because: Words | None = None
+    removed_by: Short | None = None
+
+
+class SeriousViolation(Payload):
+    """严重违法失信名单 (SAMR Order 44)."""
+
+    ground: Words
+    removed_on: date | None = None
+    removed_because: Words | None = None
+    removed_by: Short | None = None
+
+
+class JudgmentDebtor(Payload):
+    """失信被执行人."""
+
+    court: Short
+    case_number: Short
+    duty: Long | None = None
+    performance: Words | None = None
+    circumstances: Words | None = None
+    province: Short | None = None
+    removed_on: date | None = None
+
+
+class Commendation(Payload):
+    """守信激励 (once 红名单)."""
+
+    title: Words
+    year: Annotated[str, Field(pattern=r"^\d{4}$")] | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+class Registration(BaseModel):
+    """登记: what a registry file changed, column by column, old and new; or the first load's files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    changed: dict[str, tuple[str | None, str | None]] = Field(default_factory=dict)
+    files: list[dict[str, str | int]] = Field(default_factory=list)
+
+
+class Withdrawal(BaseModel):
+    """An entry that is shown no longer. To the outside it says no more than this."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    withdrawn: str
+    """`id` of the entry."""
+    data_set: str
+    """Kind of the entry."""
+    because: Literal["closed", "repaired", "objection", "annulled"]
+    """For the desk only: the public learns that it is withdrawn, not why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entry."""
+
+    name: str
+    labels: tuple[str, str]
+    """In Chinese and in English; of several, as a heading."""
+    payload: type[BaseModel]
+    command: str | None
+    """`portal import …` and `/api/v1/feeds/…`; None for kinds that no feed brings."""
+    listing: bool = False
+    """An entity stands on it from the entry's day until it is removed: a flag of the entity."""
+    adverse: bool = False
+    """Says something to the party's disadvantage: has a gravity or a term, can be repaired."""
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("registration", ("登记变更", "Registration"), Registration, None),
+        Kind("permit", ("行政许可", "Permits"), Permit, "permits"),
+        Kind("penalty", ("行政处罚", "Penalties"), Penalty, "penalties", adverse=True),
+        Kind("inspection", ("监督检查", "Inspections"), Inspection, "inspections"),
+        Kind(
+            "abnormal_listing", ("经营异常名录", "Abnormal operations"), AbnormalListing, "abnormal-listings",
+            listing=True, adverse=True,
+        ),
+        Kind(
+            "serious_violation", ("严重违法失信名单", "Serious violations"), SeriousViolation, "serious-violations",
+            listing=True, adverse=True,
+        ),
+        Kind(
+            "judgment_debtor", ("失信被执行人", "Judgment debtors"), JudgmentDebtor, "judgment-debtors",
+            listing=True, adverse=True,
+        ),
+        Kind("commendation", ("守信激励", "Commendations"), Commendation, "commendations"),
+        Kind("withdrawal", ("停止公示", "Withdrawals"), Withdrawal, None),
+    )
+}  # fmt: skip
+
+FED: tuple[Kind, ...] = tuple(kind for kind in KINDS.values() if kind.command)
+"""Kinds that feeds bring."""

@@ -1,0 +1,334 @@
+"""The ledger: every fact of the supervision record, appended under one lock, numbered without a gap, provable.
+
+    appended = append(session, [seal(fact), …])     # last thing in the transaction, at most 1,000 at a time
+
+Numbers are given under a lock that is held until the commit, so nobody ever sees entry 7 before entry 6: `seq` is a
+cursor that followers may trust.
+"""
+
+import hashlib
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from portal.kit import db, jobs
+from record import merkle
+from record.canonical import canonical
+from record.models import LedgerEntry, LedgerHead, LedgerNode, RedactedFact
+
+APPENDED = "ledger.appended"
+MOST_AT_ONCE = 1_000
+"""Entries of one transaction: a bulk import must not keep an officer waiting."""
+
+_ENTRY = cast(Table, LedgerEntry.__table__)
+_NODE = cast(Table, LedgerNode.__table__)
+_REDACTED = cast(Table, RedactedFact.__table__)
+
+
+class Fact(NamedTuple):
+    """Something that a source says about an entity."""
+
+    kind: str
+    source: str
+    source_ref: str
+    """Names the fact among those of its source and kind, also when it changes."""
+    payload: dict[str, Any]
+    entity_code: str | None = None
+    occurred_on: str | None = None
+    """YYYY-MM-DD."""
+    visibility: str = "public"
+    shown_from: date | None = None
+    shown_until: date | None = None
+    """Last day on which it is shown; no part of what the ledger proves."""
+
+
+class Sealed(NamedTuple):
+    """A fact with its salt and digest: what costs time, made before the lock is taken, in any process."""
+
+    fact: Fact
+    salt: bytes
+    digest: bytes
+
+
+def said(fact: Fact) -> dict[str, Any]:
+    """Everything in an entry that says something about anybody: what `digest` covers."""
+    return {
+        "entity_code": fact.entity_code,
+        "kind": fact.kind,
+        "occurred_on": fact.occurred_on,
+        "payload": fact.payload,
+        "source": fact.source,
+        "source_ref": fact.source_ref,
+        "visibility": fact.visibility,
+    }
+
+
+def digest(salt: bytes, fact: Fact) -> bytes:
+    """SHA-256 over the salt and the canonical JSON of what the fact says."""
+    return hashlib.sha256(salt + canonical(said(fact))).digest()
+
+
+def seal(fact: Fact) -> Sealed:
+    """A fact ready to be appended."""
+    salt = secrets.token_bytes(16)
+    return Sealed(fact, salt, digest(salt, fact))
+
+
+def instant(moment: datetime) -> str:
+    """A moment as a leaf writes it: UTC, microseconds, `Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def leaf(seq: int, id_: str, kind: str, recorded_at: datetime, digest: bytes) -> bytes:
+    """RFC 6962 leaf hash of an entry: nothing in it says anything about anybody."""
+    entry = {"digest": digest.hex(), "id": id_, "kind": kind, "recorded_at": instant(recorded_at), "seq": seq}
+    return merkle.leaf_hash(canonical(entry))
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562 section 5.7): sorted by the time at which it was made."""
+    value = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+# ---- appending ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Appended:
+    """What became of the facts, in numbers, and the entries that were written."""
+
+    added: int = 0
+    changed: int = 0
+    """Facts that were known and now say something else: the new entry supersedes the old one."""
+    unchanged: int = 0
+    redacted: int = 0
+    """Facts that were redacted before, and stay so."""
+    seqs: list[int] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    """Codes of the entities whose file is now another."""
+
+
+class _Known(NamedTuple):
+    seq: int
+    said: dict[str, Any]
+    shown: tuple[date | None, date | None]
+
+
+def append(session: Session, facts: Sequence[Sealed]) -> Appended:
+    """Append facts that are not in the ledger yet, and what supersedes those that are but say something else now.
+
+    The numbers' lock is held from here to the end of the transaction, so this comes last in it. Raises ValueError for
+    more than MOST_AT_ONCE facts.
+    """
+    if len(facts) > MOST_AT_ONCE:
+        raise ValueError(f"at most {MOST_AT_ONCE} facts at a time")
+    outcome = Appended()
+    if not facts:
+        return outcome
+    head = _lock(session)
+    known = _known(session, facts)
+    gone = _redacted(session, facts)
+    moment = db.now()
+    rows: list[dict[str, Any]] = []
+    replaced: list[dict[str, int]] = []
+    touched: dict[str, None] = {}
+    for sealed in facts:
+        fact = sealed.fact
+        name = _name(fact)
+        if gone and name_hash(fact) in gone:
+            outcome.redacted += 1
+            continue
+        before, now = known.get(name), said(fact)
+        if before and before.said == now:
+            outcome.unchanged += 1
+            continue
+        seq, id_ = head + len(rows), new_id()
+        rows.append(_row(seq, id_, sealed, moment, before.seq if before else None))
+        if before:
+            replaced.append({"old": before.seq, "new": seq})
+            outcome.changed += 1
+            touched |= dict.fromkeys(code for code in (before.said["entity_code"],) if code)
+        else:
+            outcome.added += 1
+        known[name] = _Known(seq, now, (fact.shown_from, fact.shown_until))
+        touched |= dict.fromkeys(code for code in (fact.entity_code,) if code)
+    if rows:
+        _write(session, head, rows, replaced)
+        outcome.seqs = [row["seq"] for row in rows]
+        outcome.touched = list(touched)
+        jobs.after_commit(session, APPENDED, [outcome.seqs[-1]])
+    return outcome
+
+
+def _lock(session: Session) -> int:
+    """The ledger's size, nobody else's to change until this transaction ends."""
+    locked = select(LedgerHead.size).where(LedgerHead.id == 1).with_for_update()
+    return session.execute(locked).scalar_one()
+
+
+def _name(fact: Fact) -> tuple[str, str, str]:
+    return fact.source, fact.kind, fact.source_ref
+
+
+def name_hash(fact: Fact) -> bytes:
+    """What is kept of a redacted fact's name."""
+    return hashlib.sha256("\x00".join(_name(fact)).encode()).digest()
+
+
+_KNOWN = select(
+    _ENTRY.c.seq, _ENTRY.c.source, _ENTRY.c.kind, _ENTRY.c.source_ref, _ENTRY.c.entity_code, _ENTRY.c.occurred_on,
+    _ENTRY.c.payload, _ENTRY.c.visibility, _ENTRY.c.shown_from, _ENTRY.c.shown_until,
+).where(
+    _ENTRY.c.kind == bindparam("kind"),
+    _ENTRY.c.source == bindparam("source"),
+    _ENTRY.c.source_ref.in_(bindparam("refs", expanding=True)),
+    _ENTRY.c.superseded_by.is_(None),
+    _ENTRY.c.source_ref.is_not(None),
+)  # fmt: skip
+
+
+def _known(session: Session, facts: Sequence[Sealed]) -> dict[tuple[str, str, str], _Known]:
+    refs: dict[tuple[str, str], list[str]] = {}
+    for fact, _, _ in facts:
+        refs.setdefault((fact.kind, fact.source), []).append(fact.source_ref)
+    known = {}
+    for (kind, source), some in refs.items():
+        for row in session.execute(_KNOWN, {"kind": kind, "source": source, "refs": some}):
+            day = row.occurred_on.isoformat() if row.occurred_on else None
+            fact = Fact(kind, source, row.source_ref, row.payload, row.entity_code, day, row.visibility)
+            known[source, kind, row.source_ref] = _Known(row.seq, said(fact), (row.shown_from, row.shown_until))
+    return known
+
+
+def _redacted(session: Session, facts: Sequence[Sealed]) -> set[bytes]:
+    if session.execute(select(_REDACTED.c.name_hash).limit(1)).first() is None:
+        return set()
+    hashes = [name_hash(fact) for fact, _, _ in facts]
+    return set(session.scalars(select(_REDACTED.c.name_hash).where(_REDACTED.c.name_hash.in_(hashes))))
+
+
+def _row(seq: int, id_: str, sealed: Sealed, moment: datetime, supersedes: int | None) -> dict[str, Any]:
+    fact = sealed.fact
+    return {
+        "seq": seq,
+        "id": id_,
+        "kind": fact.kind,
+        "entity_code": fact.entity_code,
+        "source": fact.source,
+        "source_ref": fact.source_ref,
+        "occurred_on": date.fromisoformat(fact.occurred_on) if fact.occurred_on else None,
+        "recorded_at": moment,
+        "payload": fact.payload,
+        "salt": sealed.salt,
+        "digest": sealed.digest,
+        "leaf_hash": leaf(seq, id_, fact.kind, moment, sealed.digest),
+        "supersedes": supersedes,
+        "visibility": fact.visibility,
+        "shown_from": fact.shown_from,
+        "shown_until": fact.shown_until,
+    }
+
+
+_SUPERSEDE = update(_ENTRY).where(_ENTRY.c.seq == bindparam("old")).values(superseded_by=bindparam("new"))
+
+
+def _write(session: Session, head: int, rows: list[dict[str, Any]], replaced: list[dict[str, int]]) -> None:
+    # First the old ones step back: of one fact only one entry may be the current one.
+    in_ledger = [pair for pair in replaced if pair["old"] < head]
+    if in_ledger:
+        session.connection().execute(_SUPERSEDE, in_ledger)
+    within = {pair["old"]: pair["new"] for pair in replaced if pair["old"] >= head}
+    session.connection().execute(insert(_ENTRY), [{**row, "superseded_by": within.get(row["seq"])} for row in rows])
+    size = head + len(rows)
+    _grow(session, head, size)
+    session.connection().execute(update(LedgerHead).where(LedgerHead.id == 1).values(size=size))
+
+
+# ---- the tree -------------------------------------------------------------------------------------------------------
+
+
+def read_tile(session: Session, level: int, number: int) -> list[bytes]:
+    """One tile of the tree (record.merkle.Read)."""
+    first = number * merkle.WIDTH
+    if level == 0:
+        asked = select(_ENTRY.c.leaf_hash).where(_ENTRY.c.seq.between(first, first + merkle.WIDTH - 1))
+        return list(session.scalars(asked.order_by(_ENTRY.c.seq)))
+    asked = select(_NODE.c.hash).where(_NODE.c.level == level, _NODE.c.number.between(first, first + merkle.WIDTH - 1))
+    return list(session.scalars(asked.order_by(_NODE.c.number)))
+
+
+def _grow(session: Session, head: int, size: int) -> None:
+    """Store the hash of every subtree of 256, 65,536, … leaves that is full now and was not before."""
+    level, unit = 1, merkle.WIDTH
+    while size // unit > head // unit:
+        nodes = [
+            {"level": level, "number": number, "hash": merkle.fold(read_tile(session, level - 1, number))}
+            for number in range(head // unit, size // unit)
+        ]
+        session.connection().execute(insert(_NODE), nodes)
+        level, unit = level + 1, unit * merkle.WIDTH
+
+
+class Head(NamedTuple):
+    """The ledger at one moment."""
+
+    size: int
+    root: bytes
+
+
+def size(session: Session) -> int:
+    """Number of entries."""
+    return session.execute(select(LedgerHead.size).where(LedgerHead.id == 1)).scalar_one()
+
+
+def head(session: Session, at: int | None = None) -> Head:
+    """The ledger's head now, or when it had `at` entries. Raises ValueError when it never had so many."""
+    wanted = size(session) if at is None else at
+    if not 0 <= wanted <= size(session):
+        raise ValueError("the ledger has not so many entries")
+    return Head(wanted, merkle.root(_reader(session), wanted))
+
+
+def inclusion(session: Session, seq: int, at: int) -> list[bytes]:
+    """Proof that entry `seq` is in the ledger of `at` entries."""
+    return merkle.inclusion(_reader(session), seq, at)
+
+
+def consistency(session: Session, earlier: int, later: int) -> list[bytes]:
+    """Proof that the ledger of `later` entries begins with that of `earlier`."""
+    return merkle.consistency(_reader(session), earlier, later)
+
+
+def _reader(session: Session) -> merkle.Read:
+    return lambda level, number: read_tile(session, level, number)
+
+
+# ---- following ------------------------------------------------------------------------------------------------------
+
+
+def entries(session: Session, *, after: int = -1, most: int = MOST_AT_ONCE) -> Iterator[LedgerEntry]:
+    """Entries behind `after`, oldest first: what a follower catches up with."""
+    asked = select(LedgerEntry).where(LedgerEntry.seq > after).order_by(LedgerEntry.seq).limit(most)
+    yield from session.scalars(asked)
+
+
+def chunks(facts: Iterable[Sealed]) -> Iterator[list[Sealed]]:
+    """Facts in pieces that one transaction may append."""
+    piece: list[Sealed] = []
+    for sealed in facts:
+        piece.append(sealed)
+        if len(piece) == MOST_AT_ONCE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

@@ -1,0 +1,255 @@
+"""What the public may see of the ledger, from when and until when: one rule for every way out.
+
+Public code reads the database view `published_entry` and nothing else of the ledger. An entry is in it while it is
+public, of a kind that this portal shows, within its term, and neither withdrawn nor superseded nor redacted. The terms
+are dated data with their sources (`clocks.toml`).
+"""
+
+import calendar
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import JSON, BigInteger, Column, Date, MetaData, String, Table, func, select, update
+from sqlalchemy.orm import Session
+
+from portal.kit import db, jobs
+from portal.kit.db import UtcDateTime
+from record import ledger
+from record.kinds import KINDS
+from record.ledger import Fact
+from record.models import Entity, LedgerEntry
+
+CHANGED = "entity.changed"
+OWN = "portal"
+"""Source of entries that the portal itself appends."""
+CITY_TIME = ZoneInfo("Asia/Shanghai")
+
+Because = Literal["closed", "repaired", "objection", "annulled"]
+
+PUBLISHED = Table(
+    "published_entry",
+    MetaData(),
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", String(36)),
+    Column("kind", String(24)),
+    Column("entity_code", String(18)),
+    Column("source", String(64)),
+    Column("occurred_on", Date),
+    Column("recorded_at", UtcDateTime),
+    Column("payload", JSON),
+    Column("shown_until", Date),
+)
+"""The view (migration 0002): all that public code may read of the ledger."""
+
+_ENTRY = cast(Table, LedgerEntry.__table__)
+_ENTITY = cast(Table, Entity.__table__)
+
+
+def today() -> date:
+    """The day in the city."""
+    return datetime.now(CITY_TIME).date()
+
+
+# ---- terms ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How long entries of a kind, and perhaps of one gravity, are shown."""
+
+    kind: str
+    in_force_from: date
+    source: str
+    """Law, number, and when it came into force."""
+    gravity: str | None = None
+    shown: bool = True
+    minimum_months: int | None = None
+    maximum_months: int | None = None
+
+
+@lru_cache(maxsize=1)
+def rules() -> Sequence[Rule]:
+    """Every rule, the newest first."""
+    read = tomllib.loads(Path(__file__).with_name("clocks.toml").read_text("utf-8"))
+    found = [Rule(**entry) for entry in read["publicity"]]
+    return sorted(found, key=lambda rule: rule.in_force_from, reverse=True)
+
+
+def rule_for(kind: str, gravity: str | None, on: date) -> Rule | None:
+    """The rule in force on a day; None where none limits how long such entries are shown."""
+    for rule in rules():
+        if rule.kind == kind and rule.gravity in (None, gravity) and rule.in_force_from <= on:
+            return rule
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """When one entry is shown."""
+
+    rule: Rule | None
+    shown_from: date | None
+    shown_until: date | None
+    """The last day; None: no end is known. A day before `shown_from`: never."""
+    repair_from: date | None
+    """The first day on which repair may be applied for; None where there is nothing to repair."""
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last day (民法典 art. 202)."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def term(kind: str, occurred_on: date | None, payload: Mapping[str, Any], on: date | None = None) -> Term:
+    """When an entry is shown by the rule in force `on` that day, by default today."""
+    day = on or today()
+    rule = rule_for(kind, payload.get("gravity"), day)
+    ends = [_day_before(payload.get("removed_on"))]
+    if kind == "commendation":
+        ends.append(_date(payload.get("valid_until")))
+    repair_from = None
+    if rule and occurred_on:
+        if not rule.shown:
+            return Term(rule, occurred_on, occurred_on - timedelta(days=1), None)
+        if rule.maximum_months is not None:
+            ends.append(months_after(occurred_on, rule.maximum_months) - timedelta(days=1))
+        if rule.minimum_months is not None:
+            repair_from = months_after(occurred_on, rule.minimum_months)
+    return Term(rule, None, min((end for end in ends if end), default=None), repair_from)
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _day_before(text: str | None) -> date | None:
+    return date.fromisoformat(text) - timedelta(days=1) if text else None
+
+
+def with_term(fact: Fact) -> Fact:
+    """The fact with the term in which it is shown."""
+    day = date.fromisoformat(fact.occurred_on) if fact.occurred_on else None
+    shown = term(fact.kind, day, fact.payload)
+    return fact._replace(shown_from=shown.shown_from, shown_until=shown.shown_until)
+
+
+# ---- withdrawing ----------------------------------------------------------------------------------------------------
+
+
+def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
+    """Show these entries no longer: append a withdrawal for each that is not withdrawn yet. Returns how many.
+
+    Comes last in its transaction, as appending does; at most ledger.MOST_AT_ONCE at a time.
+    """
+    standing = select(_ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.entity_code).where(
+        _ENTRY.c.seq.in_(seqs), _ENTRY.c.withdrawn_by.is_(None), _ENTRY.c.kind != "withdrawal"
+    )
+    entries = session.execute(standing.order_by(_ENTRY.c.seq)).all()
+    facts = [
+        ledger.seal(
+            Fact(
+                "withdrawal", OWN, entry.id, {"because": because, "data_set": entry.kind, "withdrawn": entry.id},
+                entry.entity_code, today().isoformat(),
+            )
+        )
+        for entry in entries
+    ]  # fmt: skip
+    appended = ledger.append(session, facts)
+    for entry, seq in zip(entries, appended.seqs, strict=True):
+        session.execute(update(_ENTRY).where(_ENTRY.c.seq == entry.seq).values(withdrawn_by=seq))
+    told(session, {entry.entity_code for entry in entries if entry.entity_code})
+    return len(entries)
+
+
+def close_windows(session: Session) -> int:
+    """Withdraw what has come to the end of its term; at most ledger.MOST_AT_ONCE entries. Returns how many."""
+    over = (
+        select(_ENTRY.c.seq)
+        .where(
+            _ENTRY.c.shown_until < today(),
+            _ENTRY.c.withdrawn_by.is_(None),
+            _ENTRY.c.superseded_by.is_(None),
+            _ENTRY.c.visibility == "public",
+            _ENTRY.c.shown_from.is_(None),
+        )
+        .order_by(_ENTRY.c.shown_until)
+        .limit(ledger.MOST_AT_ONCE)
+    )
+    return withdraw(session, session.scalars(over).all(), "closed")
+
+
+# ---- flags ----------------------------------------------------------------------------------------------------------
+
+_LISTINGS = tuple(kind.name for kind in KINDS.values() if kind.listing)
+
+
+def told(session: Session, codes: Iterable[str]) -> None:
+    """Bring the flags of these entities to what is published now, and tell whoever follows them."""
+    wanted = sorted(set(codes))
+    if not wanted:
+        return
+    flags: dict[str, set[str]] = {}
+    listed = (
+        select(PUBLISHED.c.entity_code, PUBLISHED.c.kind)
+        .where(PUBLISHED.c.entity_code.in_(wanted), PUBLISHED.c.kind.in_(_LISTINGS))
+        .distinct()
+    )
+    for code, kind in session.execute(listed):
+        flags.setdefault(code, set()).add(kind)
+    known = session.execute(select(_ENTITY.c.code, _ENTITY.c.flags).where(_ENTITY.c.code.in_(wanted))).all()
+    changed = []
+    for code, before in known:
+        now = [name for name in _LISTINGS if name in flags.get(code, ())]
+        if now != before:
+            session.execute(update(_ENTITY).where(_ENTITY.c.code == code).values(flags=now, changed_at=db.now()))
+            changed.append(code)
+    jobs.after_commit(session, CHANGED, changed)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An entry as the public sees it."""
+
+    seq: int
+    id: str
+    kind: str
+    entity_code: str
+    source: str
+    occurred_on: date | None
+    recorded_at: datetime
+    payload: Mapping[str, Any]
+    shown_until: date | None
+
+    @property
+    def term(self) -> Term:
+        """When it is shown, by the rule in force today."""
+        return term(self.kind, self.occurred_on, self.payload)
+
+
+def _published(rows: Iterable[Any]) -> list[Published]:
+    return [Published(*row) for row in rows]
+
+
+def counts(session: Session, code: str) -> dict[str, int]:
+    """How many published entries of each kind an entity has; kinds without any are left out."""
+    asked = select(PUBLISHED.c.kind, func.count()).where(PUBLISHED.c.entity_code == code).group_by(PUBLISHED.c.kind)
+    return {str(kind): int(number) for kind, number in session.execute(asked)}
+
+
+def of_entity(session: Session, code: str, kind: str, *, before: int | None = None, limit: int = 20) -> list[Published]:
+    """An entity's published entries of one kind, the newest first; `before`: only those below that seq."""
+    asked = select(PUBLISHED).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
+    if before is not None:
+        asked = asked.where(PUBLISHED.c.seq < before)
+    return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
