@@ -106,12 +106,13 @@ class Original:
 
     def __init__(self, folder: Path, server: str | None, fill: Callable[[], None]) -> None:
         self._folder = folder / "var"
+        self._keys = folder / "keys"
         self._server = server
         self._database = f"original_{os.getpid()}_{time.monotonic_ns()}"
         if server:
             _execute(server, f"CREATE DATABASE {self._database}")
         with pytest.MonkeyPatch.context() as patch:
-            use_settings(patch, data_dir=self._folder, database_url=self._url(self._database))
+            use_settings(patch, data_dir=self._folder, keys_dir=self._keys, database_url=self._url(self._database))
             migrations.upgrade()
             fill()
         forget_settings()
@@ -124,10 +125,12 @@ class Original:
     def copy(self, patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Path]:
         """Point this process's settings to a copy in `folder`. Yields its data folder."""
         shutil.copytree(self._folder, folder / "var")
+        if self._keys.exists():
+            shutil.copytree(self._keys, folder / "keys")
         name = f"test_{os.getpid()}_{time.monotonic_ns()}"
         if self._server:
             _execute(self._server, f"CREATE DATABASE {name} TEMPLATE {self._database}")
-        use_settings(patch, data_dir=folder / "var", database_url=self._url(name))
+        use_settings(patch, data_dir=folder / "var", keys_dir=folder / "keys", database_url=self._url(name))
         try:
             yield folder / "var"
         finally:

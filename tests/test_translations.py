@@ -1,5 +1,7 @@
 """Both languages are complete: every sentence that people may read has its Chinese, and none is kept for nothing."""
 
+import importlib
+import pkgutil
 import re
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from portal import handbook
+from portal import handbook, kit
 from portal.app import create_app
 from portal.kit import i18n
 
@@ -32,6 +34,8 @@ def _in_python() -> set[str]:
 
 
 def _of_refusals() -> set[str]:
+    for module in pkgutil.iter_modules(kit.__path__):  # also those that no area has taken up yet
+        importlib.import_module(f"{kit.__name__}.{module.name}")
     return {text for error in handbook.problems() for text in (error.title, error.remedy)}
 
 

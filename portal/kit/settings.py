@@ -13,6 +13,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
 
     data_dir: Path = Field(default=Path("var"), description="Folder for the database, the search index and files.")
+    keys_dir: Path | None = Field(
+        default=None, description="Folder for this portal's private keys; unset: beside the data folder, named *-keys."
+    )
     database_url: str = Field(default="", description="SQLAlchemy URL; empty means SQLite in the data folder.")
     broker_url: str = Field(
         default="memory://localhost/", description="Celery broker; memory:// runs jobs in one worker process."
@@ -21,6 +24,14 @@ class Settings(BaseSettings):
     rate_limits_enabled: bool = Field(default=True, description="Off only for load tests on loopback.")
     rate_limits_url: str = Field(default="memory://", description="Where counts live: memory:// or redis://…")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed.")
+    mail_url: str = Field(
+        default="spool:", description="spool: writes to mail/ in the data folder; smtp://user:password@host, smtps://…."
+    )
+    mail_from: str = Field(default="Gongzhi 共治 <portal@localhost>", description="Sender of every message.")
+    idempotency_hours: int = Field(default=24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
+    webhooks_to_loopback: bool = Field(
+        default=False, description="Lets deliveries go to this machine, without TLS too. Only for trying things out."
+    )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     log_json: bool = Field(default=False, description="One JSON object a line instead of coloured text.")
 
@@ -28,6 +39,12 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """The database's URL, with the embedded default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'portal.sqlite3'}"
+
+    @property
+    def resolved_keys_dir(self) -> Path:
+        """The folder of private keys: never inside the data folder, so that no copy of the data holds them."""
+        data_dir = self.data_dir.absolute()
+        return self.keys_dir or data_dir.with_name(f"{data_dir.name}-keys")
 
 
 @lru_cache(maxsize=1)

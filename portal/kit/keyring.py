@@ -1,0 +1,113 @@
+"""Private keys of this portal: files in `PORTAL_KEYS_DIR`, outside of the data folder and of every backup of it.
+
+    keyring.secret("links")             # 32 random bytes, made on first use
+    keyring.signing_key("ledger-head")  # Ed25519, made on first use
+
+What belongs here: keys that the portal makes for itself. API keys of others are rows (`portal/kit/keys.py`).
+"""
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from portal.kit.settings import get_settings
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+
+log = structlog.get_logger()
+
+
+class KeyFileDamaged(RuntimeError):
+    """A key file does not hold what it should. Bring it back from its copy; a new one would void what it signed."""
+
+
+def secret(name: str) -> bytes:
+    """32 random bytes that only this portal knows, the same for every process that shares the folder."""
+    return _secret(_file(name, ".key"))
+
+
+def signing_key(name: str) -> Ed25519PrivateKey:
+    """An Ed25519 key (RFC 8032), kept as PKCS #8 PEM, which `openssl pkey` reads."""
+    return _signing_key(_file(name, ".pem"))
+
+
+# A key never changes while a process lives, so a file is read once; paths differ between portals, as in tests.
+@lru_cache(maxsize=64)
+def _secret(path: Path) -> bytes:
+    text = _read_or_make(path, lambda: base64.b64encode(secrets.token_bytes(32)) + b"\n")
+    try:
+        found = base64.b64decode(text.strip(), validate=True)
+    except ValueError as error:
+        raise KeyFileDamaged(path.name) from error
+    if len(found) != 32:
+        raise KeyFileDamaged(path.name)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _signing_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        found = load_pem_private_key(_read_or_make(path, _new_pem), password=None)
+    except ValueError as error:
+        raise KeyFileDamaged(path.name) from error
+    if not isinstance(found, Ed25519PrivateKey):
+        raise KeyFileDamaged(path.name)
+    return found
+
+
+def _new_pem() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _file(name: str, ending: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a key's name is lower-case letters, digits and hyphens")
+    return get_settings().resolved_keys_dir / f"{name}{ending}"
+
+
+def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _one_at_a_time(path.parent):
+            if not path.exists():
+                _write(path, make())
+    if path.stat().st_mode & 0o077:
+        log.warning("keyring.readable_by_others", file=path.name)
+    return path.read_bytes()
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that two processes that start at once agree on one key."""
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: whoever sees the name sees all of the key, also after a power cut."""
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
