@@ -14,19 +14,40 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from portal.kit.accounts import Enrolment
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+keys = typer.Typer(no_args_is_help=True, help="API keys of departments and partners.")
+app.add_typer(keys, name="keys")
+staff = typer.Typer(no_args_is_help=True, help="Accounts of officers, who work at /desk.")
+app.add_typer(staff, name="staff")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print a one-line JSON summary as the last line.")]
 
 
 class ImportKind(StrEnum):
     registry = "registry"
+    permits = "permits"
+    penalties = "penalties"
+    inspections = "inspections"
+    abnormal_listings = "abnormal-listings"
+    serious_violations = "serious-violations"
+    judgment_debtors = "judgment-debtors"
+    commendations = "commendations"
+
+
+class StaffRole(StrEnum):
+    clerk = "clerk"
+    reviewer = "reviewer"
+    administrator = "administrator"
 
 
 def main() -> None:
@@ -143,26 +164,39 @@ def import_(
     kind: ImportKind,
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE…")],
     baseline: Annotated[bool, typer.Option("--baseline", help="The first load of a register, in bulk.")] = False,
+    source: Annotated[str, typer.Option(help="Whose data it is; a fact of two sources is two facts.")] = "import",
     as_json: AsJson = False,
 ) -> None:
     """Read files of official data. Returns when what they brought is searchable and served.
 
     CSV, XLSX or JSONL, each also .gz, .xz or .zst. Rows that cannot be used go to FILE.rejects.csv with the reason.
     """
-    import search.tasks  # noqa: F401  its jobs follow what is imported
+    import record.tasks
+    import search.tasks  # noqa: F401  the jobs of both follow what is imported
     from portal import migrations
-    from record import registry
-    from search import index
+    from record.packing import FileRefused
 
     migrations.upgrade()
-    started = time.monotonic()
     try:
-        with _progress("Reading") as told, index.FirstLoad() as first_load:
-            summary = registry.import_files(files, baseline=baseline or None, follower=first_load, progress=told)
-    except registry.FileRefused as refusal:
+        if kind is ImportKind.registry:
+            _import_registry(files, baseline=baseline, as_json=as_json)
+        else:
+            _import_feed(kind, files, source, as_json=as_json)
+    except FileRefused as refusal:
         typer.echo(f"{refusal.path}: {refusal.title} {refusal.remedy}", err=True)
         raise typer.Exit(1) from refusal
+
+
+def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> None:
+    from record import feeds, registry
+    from search import index
+
+    started = time.monotonic()
+    with _progress("Reading") as told, index.FirstLoad() as first_load:
+        summary = registry.import_files(files, baseline=baseline or None, follower=first_load, progress=told)
     with _progress("Indexing") as told:
+        if summary.baseline:
+            feeds.join_all()
         index.bring_level(in_bulk=summary.baseline and not first_load.began, progress=told)
     seconds = round(time.monotonic() - started, 2)
     _finish(
@@ -171,6 +205,48 @@ def import_(
         f"{summary.unchanged} unchanged, {summary.rejected} rejected.",
         as_json=as_json,
     )
+
+
+def _import_feed(kind: ImportKind, files: list[Path], source: str, *, as_json: bool) -> None:
+    from portal.kit import jobs
+    from record import feeds
+    from record.kinds import FED
+    from record.packing import FileRefused
+
+    name = next(fed.name for fed in FED if fed.command == kind.value)
+    summaries = []
+    for path in files:
+        with _progress("Reading") as told:
+            try:
+                summary = feeds.import_file(name, path, source=source, progress=told)
+            except FileRefused as refusal:
+                refusal.path = path
+                raise
+        summaries.append(summary.as_dict())
+    with _progress("Publishing") as told:
+        jobs.drain(lambda left: told(0, left))
+    counts = ("rows", "added", "changed", "unchanged", "rejected", "unmatched")
+    total = {count: sum(summary[count] for summary in summaries) for count in counts}
+    sentence = ", ".join(f"{number} {count}" for count, number in total.items())
+    _finish({**total, "files": summaries}, f"{sentence}.", as_json=as_json)
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Compute the whole ledger anew; say the first entry that does not hold."""
+    from record import verification
+
+    with _progress("Verifying") as told:
+        report = verification.verify(told)
+    _finish(
+        {**asdict(report), "holds": report.holds},
+        f"{report.entries} entries hold; root {report.root}."
+        if report.holds
+        else f"Entry {report.broken_at} does not hold: {report.problem}. Compare it with a backup first.",
+        as_json=as_json,
+    )
+    if not report.holds:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -210,3 +286,162 @@ def purge(as_json: AsJson = False) -> None:
 
     forgotten = jobs.purge()
     _finish({"jobs": forgotten}, f"{forgotten} finished jobs forgotten.", as_json=as_json)
+
+
+ExpiresDays = Annotated[int, typer.Option(min=1, max=1_825, help="How long the key works.")]
+
+
+@keys.command("create")
+def keys_create(
+    *,
+    scope: Annotated[list[str], typer.Option(help="What it may do, such as feeds:penalties or feeds:*; may repeat.")],
+    owner: Annotated[str, typer.Option(help="Whose it is: kind and id, such as department:emergency.")] = "",
+    partner: Annotated[str, typer.Option(help="The same as --owner partner:ID.")] = "",
+    label: Annotated[str, typer.Option(help="A word for people to know it by.")] = "",
+    expires_days: ExpiresDays = 365,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. It is printed once and cannot be shown again."""
+    from datetime import timedelta
+
+    from portal import migrations
+    from portal.kit import db
+    from portal.kit import keys as api_keys
+
+    if bool(owner) == bool(partner):
+        raise typer.BadParameter("say either --owner or --partner")
+    kind, _, id_ = (owner or f"partner:{partner}").partition(":")
+    migrations.upgrade()
+    try:
+        with db.writing() as session:
+            made, text = api_keys.create(
+                session,
+                owner_kind=kind,
+                owner_id=id_,
+                scopes=scope,
+                label=label,
+                lifetime=timedelta(days=expires_days),
+            )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _finish({"key": text, **_about(made)}, text, as_json=as_json)
+
+
+@keys.command("rotate")
+def keys_rotate(prefix: str, expires_days: ExpiresDays = 365, as_json: AsJson = False) -> None:
+    """Make a successor with the same owner and scopes. The old key works for a week more."""
+    from datetime import timedelta
+
+    from portal.kit import db
+    from portal.kit import keys as api_keys
+
+    with _refusals_told(), db.writing() as session:
+        made, text = api_keys.rotate(session, prefix, lifetime=timedelta(days=expires_days))
+    _finish({"key": text, **_about(made)}, text, as_json=as_json)
+
+
+@keys.command("revoke")
+def keys_revoke(prefix: str, as_json: AsJson = False) -> None:
+    """End an API key now. PREFIX is the part between its first two underscores."""
+    from portal.kit import db
+    from portal.kit import keys as api_keys
+
+    with _refusals_told(), db.writing() as session:
+        ended = api_keys.revoke(session, prefix)
+    _finish(_about(ended), f"Key {ended.prefix} of {ended.owner} works no longer.", as_json=as_json)
+
+
+def _about(key: Any) -> dict[str, Any]:
+    return {"prefix": key.prefix, "owner": key.owner, "scopes": key.scopes, "expires_on": f"{key.expires_at:%Y-%m-%d}"}
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Say a refusal on standard error and end with 1."""
+    from portal.kit.errors import PortalError
+
+    try:
+        yield
+    except PortalError as refusal:
+        typer.echo(f"{refusal.title} {refusal.remedy}", err=True)
+        raise typer.Exit(1) from refusal
+
+
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Holds the password in its first line; without it, it is asked."),
+]
+
+
+@staff.command("add")
+def staff_add(
+    *,
+    login: Annotated[str, typer.Option(help="What the officer signs in with; capitals do not matter.")],
+    name: Annotated[str, typer.Option(help="The officer's name, as colleagues see it.")],
+    department: Annotated[str, typer.Option(help="The department, in the words that its records use.")],
+    role: Annotated[list[StaffRole], typer.Option(help="What the officer may do; may repeat.")],
+    district: Annotated[str | None, typer.Option(help="Six digits (GB/T 2260); left out: the whole city.")] = None,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an officer, and show once what their authenticator is set up with."""
+    from portal.kit import accounts, db
+    from record.codes import DISTRICTS
+
+    if district is not None and district not in DISTRICTS:
+        raise typer.BadParameter(f"{district} is none of {', '.join(DISTRICTS)}", param_hint="--district")
+    password_hash = _new_password(login, password_file)
+    with _refusals_told(), db.writing() as session:
+        enrolment = accounts.add_officer(
+            session,
+            login=login,
+            name=name,
+            department=department,
+            district=district,
+            roles=[each.value for each in role],
+            password_hash=password_hash,
+        )
+    _show(enrolment, as_json=as_json)
+
+
+@staff.command("renew")
+def staff_renew(
+    login: Annotated[str, typer.Option(help="Whose account.")],
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an officer a new password and a new authenticator, and sign them out everywhere."""
+    from portal.kit import accounts, db
+
+    password_hash = _new_password(login, password_file)
+    with _refusals_told(), db.writing() as session:
+        enrolment = accounts.renew(session, login, password_hash=password_hash)
+    _show(enrolment, as_json=as_json)
+
+
+def _new_password(login: str, file: Path | None) -> str:
+    """The hash of a good password, out of the file or asked for twice."""
+    from portal import migrations
+    from portal.kit import passwords
+
+    migrations.upgrade()
+    if file is None:
+        password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        password = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    with _refusals_told():
+        passwords.check(password, login=login)
+        return passwords.hashed(password)
+
+
+def _show(enrolment: "Enrolment", *, as_json: bool) -> None:
+    """What the authenticator reads: a QR code on a terminal, one line of JSON for programs."""
+    import segno
+
+    if not as_json:
+        segno.make(enrolment.otpauth, error="l").terminal(compact=True)
+    _finish(
+        {"account": enrolment.account_id, "login": enrolment.login, "otpauth": enrolment.otpauth},
+        f"{enrolment.otpauth}\n\nThis is shown once. Scan it with an authenticator (RFC 6238), then sign in at /desk.",
+        as_json=as_json,
+    )

@@ -18,14 +18,19 @@ from sqlalchemy.exc import OperationalError
 
 from portal.kit import db, jobs, logs
 from portal.kit.settings import get_settings
+from record import tasks as record_tasks
 from search import tasks as search_tasks
 
-__all__ = ["celery", "search_tasks"]
+__all__ = ["celery", "record_tasks", "search_tasks"]
 
 SWEEP_EVERY_SECONDS = 0.25
 
 # The whole timetable: when which task of a `tasks.py` is put into the job table. Times are Shanghai's.
 TIMETABLE = {
+    "withdraw what has come to the end of its term": {
+        "schedule": crontab(minute=5, hour=0),
+        "args": ("record.close_windows",),
+    },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
         "schedule": crontab(minute=30, hour=3),

@@ -1,19 +1,25 @@
-"""JSON: one entity of the register."""
+"""JSON: one entity and its file, the ledger's changes, and proofs."""
 
+import base64
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Path, Request
+from fastapi import Path, Request, Response
+from fastapi import Query as InQuery
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
+from sqlalchemy.orm import Session
 
-from portal.kit import limits
+from portal.kit import keyring, limits
+from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from portal.kit.shapes import Instant
+from portal.kit.shapes import Instant, Query
 from portal.kit.web import ReadingSession
-from record import entities
+from record import entities, kinds, ledger, publication
 from record.listed import Listed
+from record.publication import Change, Published
 
 router = limits.router(tags=["Entities"])
 
@@ -69,10 +75,70 @@ class Registration(BaseModel):
     changed_at: Instant = Field(description="When this portal last received a difference.")
 
 
+KindName = Literal[
+    "permit", "penalty", "inspection", "abnormal_listing", "serious_violation", "judgment_debtor", "commendation"
+]
+assert set(kinds.SHOWN) == set(KindName.__args__)  # type: ignore[attr-defined]
+
+
+class Entry(BaseModel):
+    """One published fact of the supervision record."""
+
+    seq: int = Field(description="Place in the ledger; see /ledger/inclusion for its proof.")
+    id: str
+    kind: str
+    entity_code: str
+    occurred_on: date | None = Field(description="Date of the document.")
+    recorded_at: Instant
+    source: str
+    payload: dict[str, Any] = Field(description="By kind; sums are decimal texts in yuan.")
+    published_until: date | None = Field(description="The last day of publication; null when no end is known.")
+    repair_from: date | None = Field(description="The first day on which repair may be applied for.")
+    rule: str | None = Field(description="What the two days follow from.")
+
+
+class RecordPart(BaseModel):
+    """An entity's entries of one kind."""
+
+    count: int
+    newest: list[Entry]
+
+
 class EntityFile(EntityItem):
     """An entity's file (一户一档)."""
 
     registration: Registration
+    record: dict[str, RecordPart] = Field(description="By kind; kinds without entries are left out.")
+
+
+class EntriesQuery(Query):
+    kind: KindName
+    limit: int = Field(20, ge=1, le=100)
+    cursor: int | None = Field(None, ge=0, description="`next` of the page before.")
+
+
+class EntryPage(BaseModel):
+    items: list[Entry]
+    total: int
+    next: str | None
+
+
+def entry_item(entry: Published) -> dict[str, Any]:
+    """The values of an Entry."""
+    term = entry.term
+    return {
+        "seq": entry.seq,
+        "id": entry.id,
+        "kind": entry.kind,
+        "entity_code": entry.entity_code,
+        "occurred_on": entry.occurred_on,
+        "recorded_at": entry.recorded_at,
+        "source": entry.source,
+        "payload": entry.payload,
+        "published_until": entry.shown_until,
+        "repair_from": term.repair_from,
+        "rule": term.rule.source if term.rule else None,
+    }
 
 
 @router.get("/entities/{code}", response_model=EntityFile)
@@ -97,4 +163,170 @@ def read_entity(
         industry_source=entity.industry_source,
         changed_at=entity.changed_at,
     )
-    return {**item(entities.as_listed(entity)), "registration": registration}
+    record = {
+        part.kind: {"count": part.count, "newest": list(map(entry_item, part.newest))}
+        for part in publication.parts(session, entity.code)
+    }
+    return {**item(entities.as_listed(entity)), "registration": registration, "record": record}
+
+
+@router.get("/entities/{code}/entries", response_model=EntryPage)
+@door(who="anyone", limit="600/minute")
+def read_entries(
+    request: Request,
+    session: ReadingSession,
+    code: Annotated[str, Path(max_length=40, description="The code, in any case, with or without spaces.")],
+    query: Annotated[EntriesQuery, InQuery()],
+) -> dict[str, Any]:
+    """All published entries of one kind about an entity, the newest first."""
+    known = entities.get(session, code).code
+    found = publication.of_entity(session, known, query.kind, before=query.cursor, limit=query.limit)
+    return {
+        "items": list(map(entry_item, found)),
+        "total": publication.counts(session, known).get(query.kind, 0),
+        "next": str(found[-1].seq) if len(found) == query.limit else None,
+    }
+
+
+# ---- changes --------------------------------------------------------------------------------------------------------
+
+
+class ChangesQuery(Query):
+    after: int = Field(-1, ge=-1, description="`seq` of the last step that you have; left out: from the beginning.")
+    limit: int = Field(100, ge=1, le=1_000)
+    kind: KindName | None = Field(None, description="Only this kind, and withdrawals of it.")
+
+
+class ChangeItem(BaseModel):
+    """A step of the ledger. Without `entry` it is a tombstone: what you hold under this `id` must not be used."""
+
+    seq: int
+    id: str
+    kind: str
+    recorded_at: Instant
+    entry: Entry | None
+    withdrawn: str | None = Field(description="Of a withdrawal: `id` of the entry that is withdrawn.")
+    data_set: str | None = Field(description="Of a withdrawal: kind of that entry.")
+
+
+class ChangePage(BaseModel):
+    items: list[ChangeItem]
+    total: int = Field(description="Steps in the whole ledger, those that are not public included.")
+    next: str | None = Field(description="What to send as `after` for the next page; null at the end.")
+
+
+def _change_item(change: Change) -> dict[str, Any]:
+    return {
+        "seq": change.seq,
+        "id": change.id,
+        "kind": change.kind,
+        "recorded_at": change.recorded_at,
+        "entry": entry_item(change.entry) if change.entry else None,
+        "withdrawn": change.withdrawn,
+        "data_set": change.data_set,
+    }
+
+
+@router.get("/changes", response_model=ChangePage, tags=["Ledger"])
+@door(who="anyone", limit="300/minute")
+def read_changes(
+    request: Request, session: ReadingSession, query: Annotated[ChangesQuery, InQuery()]
+) -> Mapping[str, Any] | Response:
+    """What changed, in the ledger's order. `Accept: application/x-ndjson` gives one step a line."""
+    found, after = publication.changes(session, after=query.after, limit=query.limit, kind=query.kind)
+    items = list(map(_change_item, found))
+    if "application/x-ndjson" in request.headers.get("accept", ""):
+        lines = "".join(ChangeItem.model_validate(one).model_dump_json() + "\n" for one in items)
+        headers = {"Link": f'</api/v1/changes?after={after}>; rel="next"'} if after is not None else {}
+        return Response(lines, media_type="application/x-ndjson", headers=headers)
+    return {"items": items, "total": ledger.size(session), "next": str(after) if after is not None else None}
+
+
+# ---- proofs ---------------------------------------------------------------------------------------------------------
+
+
+class NotInLedger(PortalError):
+    status = 404
+    slug = "not-in-ledger"
+    title = "The ledger has no such entry, or not so many entries."
+    remedy = "Ask for /api/v1/ledger/head first; numbers begin with 0 and end below its size."
+
+
+class LedgerHead(BaseModel):
+    """The ledger at one moment, signed (C2SP checkpoint)."""
+
+    size: int
+    root: str = Field(description="Merkle tree hash (RFC 6962) over the leaves, hexadecimal.")
+    checkpoint: str = Field(description="Origin, size and root in base64, a line each: what is signed.")
+    signature: str = Field(description="Ed25519 (RFC 8032) over the checkpoint's bytes, base64.")
+    public_key: str = Field(description="Ed25519 public key, base64.")
+
+
+class Proof(BaseModel):
+    path: list[str] = Field(description="Hashes from the leaf upward (RFC 6962), hexadecimal.")
+    root: str
+    leaf_hash: str | None = Field(None, description="Of the entry, for a proof of inclusion.")
+
+
+class HeadQuery(Query):
+    size: int | None = Field(None, ge=0, description="The head when the ledger had so many entries.")
+
+
+class InclusionQuery(Query):
+    seq: int = Field(ge=0)
+    size: int = Field(ge=1)
+
+
+class ConsistencyQuery(Query):
+    first: int = Field(ge=1)
+    second: int = Field(ge=1)
+
+
+@router.get("/ledger/head", response_model=LedgerHead, tags=["Ledger"])
+@door(who="anyone", limit="300/minute")
+def read_head(request: Request, session: ReadingSession, query: Annotated[HeadQuery, InQuery()]) -> dict[str, Any]:
+    """The ledger's signed head, now or at an earlier size."""
+    head = _head(session, query.size)
+    key = keyring.signing_key("ledger-head")
+    checkpoint = f"gongzhi/ledger\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
+    return {
+        "size": head.size,
+        "root": head.root.hex(),
+        "checkpoint": checkpoint,
+        "signature": base64.b64encode(key.sign(checkpoint.encode())).decode(),
+        "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
+    }
+
+
+@router.get("/ledger/inclusion", response_model=Proof, tags=["Ledger"])
+@door(who="anyone", limit="300/minute")
+def prove_inclusion(
+    request: Request, session: ReadingSession, query: Annotated[InclusionQuery, InQuery()]
+) -> dict[str, Any]:
+    """Proof that an entry is in the ledger."""
+    if query.seq >= query.size:
+        raise NotInLedger
+    head = _head(session, query.size)
+    leaf = ledger.read_tile(session, 0, query.seq // 256)[query.seq % 256]
+    path = ledger.inclusion(session, query.seq, query.size)
+    return {"path": [step.hex() for step in path], "root": head.root.hex(), "leaf_hash": leaf.hex()}
+
+
+@router.get("/ledger/consistency", response_model=Proof, tags=["Ledger"])
+@door(who="anyone", limit="300/minute")
+def prove_consistency(
+    request: Request, session: ReadingSession, query: Annotated[ConsistencyQuery, InQuery()]
+) -> dict[str, Any]:
+    """Proof that the ledger of `second` entries begins with that of `first`: nothing was changed or left out."""
+    if query.first > query.second:
+        raise NotInLedger
+    head = _head(session, query.second)
+    path = ledger.consistency(session, query.first, query.second)
+    return {"path": [step.hex() for step in path], "root": head.root.hex()}
+
+
+def _head(session: Session, size: int | None) -> ledger.Head:
+    try:
+        return ledger.head(session, size)
+    except ValueError as error:
+        raise NotInLedger from error

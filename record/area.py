@@ -1,6 +1,8 @@
 """What the record brings to the portal."""
 
 from portal.kit.area import Area
-from record import api, views
+from record import api, tasks, views
+
+__all__ = ["AREA", "tasks"]
 
 AREA = Area(name="record", pages=(views.router,), api=(api.router,))

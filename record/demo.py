@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from portal.kit import db
-from record import codes, districts, names, wordings
+from record import codes, demo_records, districts, names, wordings
 from record.demo_words import (
     BRANCH_PLACES,
     BRAND_FIRST,
@@ -108,6 +108,7 @@ def _store(made: list[MadeUp]) -> int:
             ]
             if former:
                 session.execute(insert(FormerName), former)
+    demo_records.fill([one.entity for one in fresh])
     return len(fresh)
 
 

@@ -191,3 +191,58 @@ KINDS: Mapping[str, Kind] = {
 
 FED: tuple[Kind, ...] = tuple(kind for kind in KINDS.values() if kind.command)
 """Kinds that feeds bring."""
+
+FIELDS: Labels = {
+    "act": ("违法行为类型", "Offence"),
+    "facts": ("违法事实", "Facts"),
+    "basis": ("处罚依据", "Legal basis of the decision"),
+    "categories": ("处罚类别", "Kind of penalty"),
+    "content": ("内容", "Decision"),
+    "fine": ("罚款金额（元）", "Fine (yuan)"),
+    "confiscated": ("没收金额（元）", "Confiscated (yuan)"),
+    "licence": ("暂扣或吊销的证照", "Licence suspended or revoked"),
+    "gravity": ("失信程度", "Gravity"),
+    "document_name": ("文书名称", "Document"),
+    "document": ("文书号", "Document number"),
+    "category": ("类别", "Category"),
+    "certificate_name": ("证书名称", "Certificate"),
+    "certificate_number": ("证书编号", "Certificate number"),
+    "valid_from": ("有效期自", "Valid from"),
+    "valid_until": ("有效期至", "Valid until"),
+    "state": ("当前状态", "State"),
+    "subject": ("检查事项", "Subject"),
+    "method": ("检查方式", "Method"),
+    "result": ("检查结果", "Result"),
+    "ground": ("列入原因", "Ground for listing"),
+    "removed_on": ("移出日期", "Removed on"),
+    "removed_because": ("移出原因", "Ground for removal"),
+    "removed_by": ("移出机关", "Removed by"),
+    "court": ("执行法院", "Court"),
+    "case_number": ("案号", "Case number"),
+    "duty": ("确定的义务", "Duty established"),
+    "performance": ("履行情况", "Performance"),
+    "circumstances": ("具体情形", "Circumstances"),
+    "province": ("省份", "Province"),
+    "title": ("称号", "Honour"),
+    "year": ("评价年度", "Year"),
+    "authority": ("决定机关", "Authority"),
+    "authority_code": ("机关代码", "Code of the authority"),
+    "reported_by": ("数据来源单位", "Data from"),
+    "reported_by_code": ("数据来源单位代码", "Code of the data's source"),
+    "remark": ("备注", "Remark"),
+}
+"""What each field of a payload is called, in the order in which it is shown."""
+
+HEADLINES: Mapping[str, str] = {
+    "permit": "content",
+    "penalty": "act",
+    "inspection": "subject",
+    "abnormal_listing": "ground",
+    "serious_violation": "ground",
+    "judgment_debtor": "case_number",
+    "commendation": "title",
+}
+"""The field that says in one line what an entry of a kind is about."""
+
+SHOWN: Labels = {kind.name: kind.labels for kind in FED}
+"""Kinds that have a place on an entity's page and a list of their own."""

@@ -193,6 +193,38 @@ class RedactedFact(Base):
     name_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
 
 
+class FeedImport(Base):
+    """One delivery of official data: what it brought, for the desk."""
+
+    __tablename__ = "feed_import"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    source: Mapped[str] = mapped_column(String(64))
+    file_name: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    rows: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    unchanged: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    unmatched: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Unmatched(Base):
+    """An entry whose party the register does not know yet; it is joined when the entity arrives."""
+
+    __tablename__ = "unmatched"
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entity_code: Mapped[str | None] = mapped_column(String(18), index=True)
+    """The party's code, where the feed gave one."""
+    name_key: Mapped[str] = mapped_column(String(300), index=True)
+    """`record.names.fold` of the party's name."""
+
+
 class KindSwitch(Base):
     """Whether this portal shows a kind, from a day on: some sectors' records may not be shown by others."""
 

@@ -11,8 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal.kit import db
-from record import codes, entities, listed
+from record import codes, entities, listed, publication
 from record.models import Entity, FormerName
+from record.publication import Part
 
 _OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
 _HEADING = re.compile(r"(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]")
@@ -53,6 +54,8 @@ class Profile:
     scope: Scope | None
     as_received: Mapping[str, str]
     made_up: bool
+    record: Sequence[Part]
+    """The supervision record by kind."""
 
     @property
     def address_is_shortened(self) -> bool:
@@ -71,6 +74,7 @@ def read(session: Session, code: str) -> Profile:
         scope=parse_scope(entity.scope) if entity.scope else None,
         as_received=received,
         made_up=entity.source == "demo",
+        record=publication.parts(session, entity.code),
     )
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import JSON, BigInteger, Column, Date, MetaData, String, Table, func, select, update
+from sqlalchemy import JSON, BigInteger, Column, Date, MetaData, String, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
 from portal.kit.db import UtcDateTime
 from record import ledger
-from record.kinds import KINDS
+from record.kinds import KINDS, SHOWN
 from record.ledger import Fact
 from record.models import Entity, LedgerEntry
 
@@ -237,6 +237,21 @@ class Published:
         return term(self.kind, self.occurred_on, self.payload)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An entity's entries of one kind: how many there are, and the newest."""
+
+    kind: str
+    count: int
+    newest: Sequence[Published]
+
+
+def parts(session: Session, code: str, *, each: int = 5) -> list[Part]:
+    """An entity's published record by kind, in the order of `kinds.SHOWN`; kinds without entries are left out."""
+    number = counts(session, code)
+    return [Part(kind, number[kind], of_entity(session, code, kind, limit=each)) for kind in SHOWN if number.get(kind)]
+
+
 def _published(rows: Iterable[Any]) -> list[Published]:
     return [Published(*row) for row in rows]
 
@@ -253,3 +268,104 @@ def of_entity(session: Session, code: str, kind: str, *, before: int | None = No
     if before is not None:
         asked = asked.where(PUBLISHED.c.seq < before)
     return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """One line of a public list: the entry and who it is about."""
+
+    entry: Published
+    name: str
+    district: str | None
+
+
+def browse(
+    session: Session,
+    kind: str,
+    *,
+    district: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    before: tuple[date, int] | None = None,
+    limit: int = 20,
+) -> list[Browsed]:
+    """Published entries of registered entities of one kind, the newest day first.
+
+    `before`: day and seq of the last one seen.
+    """
+    asked = (
+        select(PUBLISHED, _ENTITY.c.name, _ENTITY.c.district)
+        .join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code)
+        .where(PUBLISHED.c.kind == kind, PUBLISHED.c.occurred_on.is_not(None))
+    )
+    if district:
+        asked = asked.where(_ENTITY.c.district == district)
+    if since:
+        asked = asked.where(PUBLISHED.c.occurred_on >= since)
+    if until:
+        asked = asked.where(PUBLISHED.c.occurred_on <= until)
+    if before:
+        day, seq = before
+        same_day = and_(PUBLISHED.c.occurred_on == day, PUBLISHED.c.seq < seq)
+        asked = asked.where(PUBLISHED.c.occurred_on <= day, or_(PUBLISHED.c.occurred_on < day, same_day))
+    ordered = asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc()).limit(limit)
+    return [Browsed(Published(*row[:9]), row[9], row[10]) for row in session.execute(ordered)]
+
+
+def count_of(session: Session, kind: str) -> int:
+    """Number of published entries of one kind."""
+    return session.scalar(select(func.count()).select_from(PUBLISHED).where(PUBLISHED.c.kind == kind)) or 0
+
+
+# ---- changes --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the ledger as the public may see it: an entry, or the mere fact that one is no longer shown."""
+
+    seq: int
+    id: str
+    kind: str
+    recorded_at: datetime
+    entry: Published | None
+    """None: a tombstone."""
+    withdrawn: str | None = None
+    """Of a withdrawal: `id` of what is withdrawn."""
+    data_set: str | None = None
+
+
+def changes(
+    session: Session, *, after: int = -1, limit: int = 100, kind: str | None = None
+) -> tuple[list[Change], int | None]:
+    """Public steps of the ledger behind `after`, oldest first. What is shown no longer is a tombstone, whatever it was.
+
+    Steps that were never the public's to see are left out, so numbers may be missing. Also returns what to ask
+    `after` next; None at the ledger's end.
+    """
+    asked = select(
+        _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload, _ENTRY.c.withdrawn_by,
+        _ENTRY.c.superseded_by,
+    ).where(_ENTRY.c.seq > after, _ENTRY.c.visibility == "public", _ENTRY.c.shown_from.is_(None))  # fmt: skip
+    if kind:
+        asked = asked.where(_ENTRY.c.kind.in_((kind, "withdrawal")))
+    rows = session.execute(asked.order_by(_ENTRY.c.seq).limit(limit)).all()
+    shown = {
+        one.seq: one
+        for one in _published(
+            session.execute(select(PUBLISHED).where(PUBLISHED.c.seq.in_([row.seq for row in rows]))).all()
+        )
+    }
+    found = []
+    for row in rows:
+        withdrawal = row.kind == "withdrawal" and row.payload is not None
+        if withdrawal and kind and row.payload["data_set"] != kind:
+            continue
+        found.append(
+            Change(
+                row.seq, row.id, row.kind, row.recorded_at, shown.get(row.seq),
+                row.payload["withdrawn"] if withdrawal else None,
+                row.payload["data_set"] if withdrawal else None,
+            )
+        )  # fmt: skip
+    return found, rows[-1].seq if len(rows) == limit else None

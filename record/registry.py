@@ -20,9 +20,10 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
-from record import changes, cleaners, entities, loading, packing, tables
+from record import changes, cleaners, columns, entities, loading, packing, tables
 from record.cleaners import Prepare
-from record.cleaning import Batch
+from record.cleaning import REASONS, Batch
+from record.columns import Layout
 from record.models import RegistryImport
 from record.packing import FileRefused
 from record.rejects import Rejects
@@ -137,7 +138,7 @@ class _Run:
 
     path: Path
     record: RegistryImport
-    table: tables.Table
+    table: tables.Table[Layout]
     rejects: Rejects
     tell: _Teller
     seen: changes.Seen
@@ -213,11 +214,11 @@ def _record(
 
 def _import(path: Path, record: RegistryImport, tell: _Teller, follower: Follower, prepare: Prepare) -> FileSummary:
     try:
-        table = tables.read(path)
+        table = tables.read(path, columns.layout_of)
     except FileRefused:
         _forget(record)
         raise
-    with closing(table), closing(Rejects(path, table.layout.header, kept=record.rejected)) as rejects:
+    with closing(table), closing(Rejects(path, table.layout.header, REASONS, kept=record.rejected)) as rejects:
         run = _Run(path, record, table, rejects, tell, changes.Seen(record.started_at), follower, prepare)
         done = record.rows_done
         for _ in islice(table.rows, done):

@@ -1,4 +1,4 @@
-"""FILE.rejects.csv: the rows of a file that could not become entities, as they came, each with the reason."""
+"""FILE.rejects.csv: the rows of a file that could not be used, as they came, each with the reason."""
 
 import csv
 import os
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
-from record.cleaning import REASONS
+from record.codes import Labels
 
 REASON_COLUMN = "原因 reason"
 
@@ -18,9 +18,10 @@ class Rejects:
     `kept` rows of an earlier run that was killed are kept; what it wrote behind its last commit is dropped.
     """
 
-    def __init__(self, source: Path, header: Sequence[str], *, kept: int) -> None:
+    def __init__(self, source: Path, header: Sequence[str], reasons: Labels, *, kept: int = 0) -> None:
         self.path = source.with_name(source.name + ".rejects.csv")
         self._header = [*header, REASON_COLUMN]
+        self._reasons = reasons
         self._file: TextIOWrapper | None = None
         if kept:
             self._keep(kept)
@@ -57,7 +58,7 @@ class Rejects:
         writer = csv.writer(self._opened)
         width = len(self._header) - 1
         for cells, reason in refused:
-            zh, en = REASONS[reason]
+            zh, en = self._reasons[reason]
             padded = [cell[:32_000] for cell in cells] + [""] * (width - len(cells))
             writer.writerow([*padded, f"{reason}: {zh} / {en}"])
 

@@ -7,14 +7,13 @@ import csv
 import io
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from record import columns, packing, sheets
 from record.cleaning import RawRow
-from record.columns import Layout
 from record.packing import FileEmpty, FileRefused
 
 MAX_LINE = 2**20
@@ -46,11 +45,23 @@ class TooManyColumns(FileRefused):
     remedy = "Send at most 300 columns."
 
 
+class Layout(Protocol):
+    """What the columns of a file mean to whoever reads it."""
+
+    @property
+    def header(self) -> tuple[str, ...]: ...
+
+
+AnyLayout = TypeVar("AnyLayout", bound=Layout)
+LayoutOf = Callable[[Sequence[str]], AnyLayout | None]
+"""The layout of a file with this header, or None when the line is no header."""
+
+
 @dataclass(slots=True)
-class Table:
+class Table(Generic[AnyLayout]):
     """A file that is being read."""
 
-    layout: Layout
+    layout: AnyLayout
     rows: Iterator[RawRow]
     """Data rows in the file's order, blank ones left out. The same file gives the same rows every time."""
     source: packing.Unpacked | None
@@ -65,18 +76,18 @@ class Table:
             self.source.close()
 
 
-def read(path: Path) -> Table:
+def read(path: Path, layout_of: LayoutOf[AnyLayout]) -> Table[AnyLayout]:
     """Open a file and find its header. Raises FileRefused when it cannot be read as a whole."""
     if not path.is_file() or not path.stat().st_size:
         raise FileEmpty
     kind = packing.kind(path)
     if kind == ".xlsx":
-        return _with_header((RawRow(cells) for cells in sheets.rows(path)), None)
+        return _with_header((RawRow(cells) for cells in sheets.rows(path)), None, layout_of)
     source = packing.Unpacked(path)
     stream = io.BufferedReader(source, 2**18)
     if kind in {".jsonl", ".ndjson"}:
-        return _json_lines(stream, source)
-    return _with_header(_csv_rows(stream), source)
+        return _json_lines(stream, source, layout_of)
+    return _with_header(_csv_rows(stream), source, layout_of)
 
 
 # ---- lines ----------------------------------------------------------------------------------------------------------
@@ -228,7 +239,7 @@ MORE = "…"
 KEYS_FROM = 1_000
 
 
-def _json_lines(stream: Stream, source: packing.Unpacked) -> Table:
+def _json_lines(stream: Stream, source: packing.Unpacked, layout_of: LayoutOf[AnyLayout]) -> Table[AnyLayout]:
     objects = _json_objects(stream)
     head = []
     for item in objects:
@@ -239,7 +250,7 @@ def _json_lines(stream: Stream, source: packing.Unpacked) -> Table:
         raise FileEmpty
     keys = list(dict.fromkeys(key for item, _ in head if item for key in item))
     _check_width(keys)
-    layout = columns.layout_of([*keys, MORE])
+    layout = layout_of([*keys, MORE])
     if layout is None:
         raise NoHeader
 
@@ -284,13 +295,15 @@ def _check_width(header: list[str]) -> None:
         raise TooManyColumns
 
 
-def _with_header(rows: Iterator[RawRow], source: packing.Unpacked | None) -> Table:
+def _with_header(
+    rows: Iterator[RawRow], source: packing.Unpacked | None, layout_of: LayoutOf[AnyLayout]
+) -> Table[AnyLayout]:
     """The table whose header is the first line, not far down, that names a name and a code."""
     nothing = True
     for _, row in zip(range(TITLE_LINES), rows, strict=False):
         nothing = False
         _check_width(row.cells)
-        layout = columns.layout_of(row.cells)
+        layout = layout_of(row.cells)
         if layout:
             return Table(layout, rows, source)
     raise FileEmpty if nothing else NoHeader

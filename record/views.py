@@ -1,13 +1,17 @@
-"""Pages about one entity."""
+"""Pages about one entity, and lists of published entries."""
 
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
 from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import QueryParams
 
-from portal.kit import db, i18n, limits, web
+from portal.kit import db, errors, i18n, limits, web
 from portal.kit.limits import door
-from record import codes, profile
+from record import codes, entities, kinds, ledger, profile, publication
 
 router = limits.router(include_in_schema=False)
 
@@ -18,6 +22,9 @@ TABLES = {
     "type": codes.ENTITY_TYPES,
     "status": codes.ENTITY_STATUSES,
     "listed": codes.LISTS,
+    "kind": kinds.SHOWN,
+    "field": kinds.FIELDS,
+    "gravity": kinds.GRAVITIES,
 }
 
 
@@ -26,7 +33,31 @@ def label(table: str, value: str | None) -> str:
     return codes.label(TABLES[table], value, i18n.current()) or value or ""
 
 
-web.offer_to_templates(label=label, made_up_data=profile.made_up_data)
+def said(entry: publication.Published) -> list[tuple[str, str]]:
+    """What an entry says, field by field, in the order and the language in which it is shown."""
+    headline = kinds.HEADLINES[entry.kind]
+    left_out = {headline, "party_name"}
+    rows = []
+    for field in kinds.FIELDS:
+        value = entry.payload.get(field)
+        if value and field not in left_out:
+            text = (
+                label("gravity", value)
+                if field == "gravity"
+                else "、".join(value)
+                if isinstance(value, list)
+                else value
+            )
+            rows.append((label("field", field), str(text)))
+    return rows
+
+
+def headline(entry: publication.Published) -> str:
+    """What an entry is about, in one line."""
+    return str(entry.payload.get(kinds.HEADLINES[entry.kind]) or "")
+
+
+web.offer_to_templates(said=said, headline=headline, label=label, made_up_data=profile.made_up_data)
 
 
 @router.get("/entities/{code}")
@@ -37,3 +68,107 @@ def entity(request: Request, session: web.ReadingSession, code: str) -> Response
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/entities/{quote(file.entity.code)}{query}", status_code=301)
     return web.page(request, "record/entity.html", file=file, today=db.now())
+
+
+# ---- an entity's entries, and lists ---------------------------------------------------------------------------------
+
+PER_PAGE = 20
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+@router.get("/entities/{code}/records/{kind}")
+@door(who="anyone", limit="300/minute")
+def entity_records(request: Request, session: web.ReadingSession, code: str, kind: str) -> Response:
+    if kind not in kinds.SHOWN:
+        raise errors.NotFound
+    entity = entities.get(session, code)
+    before = _number(request.query_params.get("before"))
+    found = publication.of_entity(session, entity.code, kind, before=before, limit=PER_PAGE)
+    total = publication.counts(session, entity.code).get(kind, 0)
+    more = found[-1].seq if len(found) == PER_PAGE else None
+    return web.page(
+        request, "record/entries.html", entity=entity, kind=kind, entries=found, total=total, more=more, before=before
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Browsing:
+    """What a list's address asks for. What cannot be is left out: the address may be old."""
+
+    district: str | None
+    since: date | None
+    until: date | None
+    before: tuple[date, int] | None
+
+    @classmethod
+    def of(cls, query: QueryParams) -> Self:
+        district = query.get("district")
+        day, _, seq = query.get("before", "").partition("_")
+        last, number = _day(day), _number(seq)
+        return cls(
+            district if district in codes.DISTRICTS else None,
+            _day(query.get("since")),
+            _day(query.get("until")),
+            (last, number) if last and number is not None else None,
+        )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text and len(text) == 10 else None
+    except ValueError:
+        return None
+
+
+@router.get("/records/{kind}")
+@door(who="anyone", limit="300/minute")
+def records(request: Request, session: web.ReadingSession, kind: str) -> Response:
+    """Published entries of one kind. Lists that entities stand on are at /lists/."""
+    if kind not in kinds.SHOWN:
+        raise errors.NotFound
+    if kinds.KINDS[kind].listing:
+        return RedirectResponse(f"/lists/{kind}", status_code=301)
+    return _browse(request, session, kind)
+
+
+@router.get("/lists/{kind}")
+@door(who="anyone", limit="300/minute")
+def lists(request: Request, session: web.ReadingSession, kind: str) -> Response:
+    """Who stands on a list today."""
+    if kind not in kinds.SHOWN or not kinds.KINDS[kind].listing:
+        raise errors.NotFound
+    return _browse(request, session, kind)
+
+
+def _browse(request: Request, session: web.ReadingSession, kind: str) -> Response:
+    asked = Browsing.of(request.query_params)
+    lines = publication.browse(
+        session, kind, district=asked.district, since=asked.since, until=asked.until, before=asked.before,
+        limit=PER_PAGE,
+    )  # fmt: skip
+    last = lines[-1].entry if len(lines) == PER_PAGE else None
+    return web.page(
+        request,
+        "record/browse.html",
+        kind=kind,
+        asked=asked,
+        lines=lines,
+        total=publication.count_of(session, kind),
+        more=f"{last.occurred_on}_{last.seq}" if last else None,
+        districts=codes.DISTRICTS,
+    )
+
+
+@router.get("/ledger/{seq}")
+@door(who="anyone", limit="300/minute")
+def proof(request: Request, session: web.ReadingSession, seq: int) -> Response:
+    """What proves that an entry is in the ledger, and how anyone can check it."""
+    head = ledger.head(session)
+    if not 0 <= seq < head.size:
+        raise errors.NotFound
+    leaf = ledger.read_tile(session, 0, seq // 256)[seq % 256]
+    path = ledger.inclusion(session, seq, head.size)
+    return web.page(request, "record/proof.html", seq=seq, head=head, leaf=leaf, steps=path)

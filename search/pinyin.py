@@ -4,9 +4,11 @@ A name is read character by character. Where a character has several readings th
 of them count: no dictionary of phrases knows every brand, and people type what they are used to.
 """
 
-import os
+import runpy
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 # Readings that names use beside or before the usual one. Rare and literary readings are left out on purpose.
 _SEVERAL = """
@@ -53,12 +55,15 @@ def readings() -> dict[str, tuple[str, ...]]:
 
     Digits read as numerals, so that 275 and 二七五 sound alike; a Latin letter reads as itself.
     """
-    os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")  # a third of a second for phrases that are not asked for
-    from pypinyin.constants import PINYIN_DICT
+    # The package reads its dictionary of phrases when it is imported, a third of a second for what is not asked for.
+    package = find_spec("pypinyin")
+    assert package is not None
+    assert package.origin is not None
+    characters = runpy.run_path(str(Path(package.origin).with_name("pinyin_dict.py")))["pinyin_dict"]
 
     table: dict[str, tuple[str, ...]] = {
         chr(point): (found.split(",", 1)[0].translate(_VOWELS),)
-        for point, found in PINYIN_DICT.items()
+        for point, found in characters.items()
         if 0x3400 <= point < 0xA000
     }
     table = {char: found for char, found in table.items() if found[0] in sounds()}

@@ -37,10 +37,9 @@ def eventually(happened: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True
-    ).stdout
-    return [int(part) for part in listed.split()]
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
 
 
 def alive(pid: int) -> bool:

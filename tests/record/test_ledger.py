@@ -260,6 +260,12 @@ for piece in range(10_000):
 """
 
 
+def _acknowledged(folder: Path) -> list[int]:
+    """Numbers that the writers said were committed; a line that was cut short by a kill said nothing."""
+    lines = [line for path in folder.glob("said-*") for line in path.read_text().splitlines(keepends=True)]
+    return [int(number) for line in lines if line.endswith("\n") for number in line.split()]
+
+
 def soak(writers: int, seconds: float, kills: int, folder: Path) -> None:
     """Writers that are killed at random and begun anew, and a follower that must never see a gap."""
     rng, started = random.Random(3), 0
@@ -274,6 +280,11 @@ def soak(writers: int, seconds: float, kills: int, folder: Path) -> None:
 
     for place in range(writers):
         start(place)
+    # The clock runs once somebody writes: starting twenty processes takes its time on two cores.
+    slowly = time.monotonic() + 120
+    while not _acknowledged(folder):
+        assert time.monotonic() < slowly, "nobody writes anything"
+        time.sleep(0.1)
     ends, next_kill, seen = time.monotonic() + seconds, seconds / (kills + 1), -1
     killed_at = time.monotonic() + next_kill
     while time.monotonic() < ends:
@@ -291,15 +302,10 @@ def soak(writers: int, seconds: float, kills: int, folder: Path) -> None:
     for process in running.values():
         process.send_signal(signal.SIGKILL)
         process.wait()
-    acknowledged: list[int] = []
-    for path in folder.glob("said-*"):
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                acknowledged += map(int, line.split())
+    acknowledged = _acknowledged(folder)
     with db.reading() as session:
         size = ledger.size(session)
         assert session.scalar(select(func.count()).select_from(LedgerEntry)) == size
-    assert acknowledged, "nobody wrote anything"
     assert len(acknowledged) == len(set(acknowledged)), "a number was given twice"
     assert max(acknowledged) < size
     assert verification.verify().holds

@@ -1,0 +1,351 @@
+"""Official data into the ledger: permits, penalties, inspections, lists, commendations, from files or from a system.
+
+    summary = import_file("penalty", Path("penalties.csv"), source="import")
+
+A bad row costs that row. The same file again changes nothing, so a killed import is simply run again. An entity that
+the register does not know is kept as unmatched, and joined when it arrives.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import structlog
+from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal.kit import db, keyring, parallel
+from record import cleaning, feed_columns, feed_rows, ledger, names, packing, publication, tables
+from record.cleaning import RawRow
+from record.feed_columns import FeedLayout
+from record.feed_rows import FeedRow
+from record.kinds import KINDS
+from record.ledger import Appended, Fact, Sealed
+from record.models import Entity, FeedImport, FormerName, LedgerEntry, Unmatched
+from record.packing import FileRefused
+from record.rejects import Rejects
+
+__all__ = ["REASONS", "FeedSummary", "FileRefused", "Party", "import_file", "join", "join_all", "store"]
+
+REASONS = {**cleaning.REASONS, **feed_rows.REASONS}
+"""Why a row was refused."""
+ROWS_AT_ONCE = 500
+INLINE_ROWS = 3_000
+
+_ENTITY, _NAMES = cast(Table, Entity.__table__), cast(Table, FormerName.__table__)
+_UNMATCHED = cast(Table, Unmatched.__table__)
+_ENTRY = cast(Table, LedgerEntry.__table__)
+
+Progress = Callable[[int, int | None], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class FeedSummary:
+    """What a delivery came to. Rows = added + changed + unchanged + rejected (+ facts that were redacted before)."""
+
+    kind: str
+    file: str
+    sha256: str
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    unmatched: int = 0
+    """Of the added and changed: entries whose party the register does not know yet."""
+    seconds: float = 0.0
+    rejects: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+class Party(NamedTuple):
+    """A fact that may still lack its party's code, and the party's name."""
+
+    fact: Fact
+    name: str
+    sealed: tuple[bytes, bytes] | None
+    """Salt and digest; None while the party's code is not known."""
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+
+def party_of(row: FeedRow, kind: str, source: str, secret: bytes) -> Party:
+    """The fact that a row states. A natural person's is kept for the desk alone, and never under their name."""
+    key = names.fold(row.party_name).encode()
+    named = row.party_code or hashlib.blake2b(key, key=secret, digest_size=12).hexdigest()
+    fact = publication.with_term(
+        Fact(
+            kind,
+            source,
+            f"{row.reference}|{named}",
+            row.payload,
+            row.party_code,
+            row.occurred_on,
+            "internal" if row.natural_person else "public",
+        )
+    )
+    if row.party_code is None and not row.natural_person:
+        return Party(fact, row.party_name, None)
+    sealed = ledger.seal(fact)
+    return Party(fact, row.party_name, (sealed.salt, sealed.digest))
+
+
+_Setup = tuple[FeedLayout, str, str, bytes]
+_Plain = tuple[list[tuple[Any, ...]], list[tuple[int, str]]]
+
+
+def _read(setup: _Setup, raw: Sequence[RawRow]) -> tuple[list[Party], list[tuple[int, str]]]:
+    layout, kind, source, secret = setup
+    good: list[Party] = []
+    refused: list[tuple[int, str]] = []
+    for place, one in enumerate(raw):
+        if one.fault:
+            refused.append((place, one.fault))
+            continue
+        try:
+            good.append(party_of(feed_rows.clean(layout, one.cells), kind, source, secret))
+        except feed_rows.Refused as refusal:
+            refused.append((place, refusal.reason))
+    return good, refused
+
+
+def _work(setup: _Setup, sent: tuple[list[list[str]], dict[int, str]]) -> _Plain:
+    cells, faults = sent
+    good, refused = _read(setup, [RawRow(row, faults.get(place)) for place, row in enumerate(cells)])
+    return [(tuple(_plain(party.fact)), party.name, party.sealed) for party in good], refused
+
+
+def _plain(fact: Fact) -> Iterator[Any]:
+    return (value.isoformat() if isinstance(value, date) else value for value in fact)
+
+
+def _party(plain: tuple[Any, ...]) -> Party:
+    fact, name, sealed = plain
+    *said, shown_from, shown_until = fact
+    days = (date.fromisoformat(day) if day else None for day in (shown_from, shown_until))
+    return Party(Fact(*said, *days), name, tuple(sealed) if sealed else None)
+
+
+Piece = tuple[list[RawRow], list[Party], list[tuple[int, str]]]
+
+
+def _pieces(setup: _Setup, rows: Iterator[RawRow]) -> Generator[Piece]:
+    """Rows read, in pieces, in the file's order: a small file here, a large one in processes beside this one."""
+    raws = iter(lambda: list(islice(rows, ROWS_AT_ONCE)), [])
+    first = list(islice(raws, INLINE_ROWS // ROWS_AT_ONCE))
+    ahead = next(raws, None)
+    if ahead is None:
+        for raw in first:
+            yield raw, *_read(setup, raw)
+        return
+    rest = (
+        (raw, ([row.cells for row in raw], {place: row.fault for place, row in enumerate(raw) if row.fault}))
+        for raw in chain([ahead], raws)
+    )
+    with closing(parallel.ordered(_work, setup, rest)) as answers:
+        for raw in first:  # while the processes start
+            yield raw, *_read(setup, raw)
+        for raw, (good, refused) in answers:
+            yield raw, list(map(_party, good)), refused
+
+
+# ---- storing --------------------------------------------------------------------------------------------------------
+
+
+def store(session: Session, parties: Sequence[Party]) -> tuple[Appended, int]:
+    """Append facts, their parties matched with the register. Returns what became of them, and how many are unmatched.
+
+    Comes last in its transaction; at most ledger.MOST_AT_ONCE facts.
+    """
+    codes = _codes_by_name(session, {names.fold(party.name) for party in parties if party.sealed is None})
+    sealed = [_sealed(party, codes) for party in parties]
+    here = _registered(session, {one.fact.entity_code for one in sealed if one.fact.entity_code})
+    appended = ledger.append(session, sealed)
+    unmatched = _keep_unmatched(session, appended, parties, sealed, here)
+    if any(KINDS[party.fact.kind].listing for party in parties):
+        publication.told(session, appended.touched)
+    return appended, unmatched
+
+
+def _sealed(party: Party, codes: dict[str, str]) -> Sealed:
+    if party.sealed:
+        return Sealed(party.fact, *party.sealed)
+    return ledger.seal(party.fact._replace(entity_code=codes.get(names.fold(party.name))))
+
+
+def _codes_by_name(session: Session, keys: set[str]) -> dict[str, str]:
+    """The code of each name that exactly one entity bears."""
+    if not keys:
+        return {}
+    found: dict[str, set[str]] = {}
+    for asked in (
+        select(_ENTITY.c.name_key, _ENTITY.c.code).where(_ENTITY.c.name_key.in_(keys)),
+        select(_NAMES.c.name_key, _NAMES.c.entity_code).where(_NAMES.c.name_key.in_(keys)),
+    ):
+        for key, code in session.execute(asked):
+            found.setdefault(key, set()).add(code)
+    return {key: codes.pop() for key, codes in found.items() if len(codes) == 1}
+
+
+def _registered(session: Session, codes: set[str]) -> set[str]:
+    return set(session.scalars(select(_ENTITY.c.code).where(_ENTITY.c.code.in_(codes)))) if codes else set()
+
+
+def _keep_unmatched(
+    session: Session, appended: Appended, parties: Sequence[Party], sealed: Sequence[Sealed], here: set[str]
+) -> int:
+    if not appended.seqs:
+        return 0
+    known = {one.fact.source_ref: party.name for party, one in zip(parties, sealed, strict=True)}
+    asked = select(_ENTRY.c.seq, _ENTRY.c.entity_code, _ENTRY.c.source_ref).where(
+        _ENTRY.c.seq.in_(appended.seqs), _ENTRY.c.visibility == "public", _ENTRY.c.superseded_by.is_(None)
+    )
+    rows = [
+        {"seq": seq, "entity_code": code, "name_key": names.fold(known[reference])[:300]}
+        for seq, code, reference in session.execute(asked)
+        if code not in here
+    ]
+    if rows:
+        session.connection().execute(insert(_UNMATCHED), rows)
+    return len(rows)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def import_file(
+    kind: str, path: Path, *, source: str = "import", progress: Progress = lambda done, total: None
+) -> FeedSummary:
+    """Read one file of a kind into the ledger. Raises FileRefused for a file that cannot be read as a whole.
+
+    `source` names whose data it is: the same fact from two sources is two facts.
+    """
+    started = time.monotonic()
+    summary = FeedSummary(kind, str(path), packing.sha256(path))
+    with closing(tables.read(path, partial(feed_columns.layout_of, kind))) as table:
+        record = _begin(summary, source)
+        with closing(Rejects(path, table.layout.header, REASONS)) as rejects:
+            setup = (table.layout, kind, source, keyring.secret("party-names"))
+            with closing(_pieces(setup, table.rows)) as pieces:
+                for raw, parties, refused in pieces:
+                    if refused:
+                        rejects.write(
+                            [(feed_rows.safe_cells(table.layout, raw[at].cells), reason) for at, reason in refused]
+                        )
+                        rejects.sync()
+                    with db.writing() as session:
+                        appended, unmatched = store(session, parties)
+                    _count(summary, raw, appended, refused, unmatched)
+                    progress(summary.rows, round(summary.rows / table.fraction) if table.fraction > 0.001 else None)
+            summary.rejects = str(rejects.path) if rejects.written else None
+    summary.seconds = round(time.monotonic() - started, 2)
+    _finish(record, summary)
+    log.info("feed.imported", kind=kind, rows=summary.rows, rejected=summary.rejected, unmatched=summary.unmatched)
+    return summary
+
+
+def _count(
+    summary: FeedSummary, raw: Sequence[RawRow], appended: Appended, refused: Sequence[object], unmatched: int
+) -> None:
+    summary.rows += len(raw)
+    summary.added += appended.added
+    summary.changed += appended.changed
+    summary.unchanged += appended.unchanged + appended.redacted
+    summary.rejected += len(refused)
+    summary.unmatched += unmatched
+
+
+_COUNTS = ("rows", "added", "changed", "unchanged", "rejected", "unmatched")
+
+
+def _begin(summary: FeedSummary, source: str) -> int:
+    with db.writing() as session:
+        record = FeedImport(
+            kind=summary.kind, source=source, file_name=Path(summary.file).name[:255], sha256=summary.sha256,
+            started_at=db.now(), **dict.fromkeys(_COUNTS, 0),
+        )  # fmt: skip
+        session.add(record)
+        session.flush()
+        return record.id
+
+
+def _finish(record: int, summary: FeedSummary) -> None:
+    counts = {name: getattr(summary, name) for name in _COUNTS}
+    with db.writing() as session:
+        session.execute(update(FeedImport).where(FeedImport.id == record).values(**counts, finished_at=db.now()))
+
+
+# ---- joining --------------------------------------------------------------------------------------------------------
+
+
+def join(session: Session, codes: Sequence[str]) -> int:
+    """Join to these entities what came before them: entries under their code, and under the name that only they bear.
+
+    Comes last in its transaction; at most ledger.MOST_AT_ONCE codes. Returns how many entries were joined.
+    """
+    named = dict(session.execute(select(_ENTITY.c.code, _ENTITY.c.name_key).where(_ENTITY.c.code.in_(codes))).all())
+    if not named:
+        return 0
+    waiting = select(_UNMATCHED).where(
+        or_(
+            _UNMATCHED.c.entity_code.in_(named),
+            _UNMATCHED.c.entity_code.is_(None) & _UNMATCHED.c.name_key.in_(set(named.values())),
+        )
+    )
+    rows = session.execute(waiting.order_by(_UNMATCHED.c.seq).limit(ledger.MOST_AT_ONCE)).all()
+    found = _codes_by_name(session, {row.name_key for row in rows if row.entity_code is None})
+    here = [row for row in rows if row.entity_code or row.name_key in found]
+    if not here:
+        return 0
+    session.execute(delete(_UNMATCHED).where(_UNMATCHED.c.seq.in_([row.seq for row in here])))
+    nameless = {row.seq: found[row.name_key] for row in here if row.entity_code is None}
+    ledger.append(session, [_joined(entry, nameless[entry.seq]) for entry in _current(session, list(nameless))])
+    publication.told(session, {row.entity_code for row in here if row.entity_code} | set(nameless.values()))
+    return len(here)
+
+
+def _current(session: Session, seqs: Sequence[int]) -> list[LedgerEntry]:
+    asked = select(LedgerEntry).where(
+        LedgerEntry.seq.in_(seqs), LedgerEntry.superseded_by.is_(None), LedgerEntry.payload.is_not(None)
+    )
+    return list(session.scalars(asked.order_by(LedgerEntry.seq)))
+
+
+def _joined(entry: LedgerEntry, code: str) -> Sealed:
+    day = entry.occurred_on.isoformat() if entry.occurred_on else None
+    assert entry.source_ref is not None
+    assert entry.payload is not None
+    return ledger.seal(
+        Fact(
+            entry.kind, entry.source, entry.source_ref, entry.payload, code, day, entry.visibility,
+            entry.shown_from, entry.shown_until,
+        )
+    )  # fmt: skip
+
+
+def join_all() -> int:
+    """Join everything that waits for an entity that has come: after a first load, which tells nobody."""
+    joined, after = 0, -1
+    while True:
+        with db.writing() as session:
+            asked = select(_UNMATCHED).where(_UNMATCHED.c.seq > after).order_by(_UNMATCHED.c.seq)
+            rows = session.execute(asked.limit(ledger.MOST_AT_ONCE)).all()
+            if not rows:
+                return joined
+            after = rows[-1].seq
+            codes = {row.entity_code for row in rows if row.entity_code}
+            codes |= set(_codes_by_name(session, {row.name_key for row in rows if row.entity_code is None}).values())
+            joined += join(session, sorted(_registered(session, codes)))

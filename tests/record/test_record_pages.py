@@ -1,0 +1,231 @@
+"""The supervision record as the public meets it: the entity's file, lists, the API, changes and proofs."""
+
+import base64
+import json
+import random
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from portal.kit import db
+from record import feeds, ledger, merkle, publication
+from record.codes import made_up
+from record.ledger import Fact
+from record.models import Entity, LedgerEntry, Unmatched
+from search import engine, index
+from search.engine import Filters
+
+AUTHORITY = "上海市黄浦区市场监督管理局"
+
+
+@pytest.fixture
+def entity(filled: str) -> Entity:
+    """An entity of a small indexed portal, on no list."""
+    with db.reading() as session:
+        return session.scalars(select(Entity).where(Entity.district == "310115").order_by(Entity.code)).first()  # type: ignore[return-value]
+
+
+def fact(entity: Entity, kind: str, number: int, day: date, **said: Any) -> Fact:
+    payload = {"party_name": entity.name, "document": f"沪监〔2026〕{number}号", "authority": AUTHORITY} | said
+    return publication.with_term(Fact(kind, "test", f"{number}|{entity.code}", payload, entity.code, day.isoformat()))
+
+
+def penalty(entity: Entity, number: int = 1, act: str = "发布奇观异想广告") -> Fact:
+    day = publication.today() - timedelta(days=5)
+    return fact(entity, "penalty", number, day, act=act, content="罚款", gravity="general", fine="20000.00")
+
+
+def store(*facts: Fact) -> ledger.Appended:
+    with db.writing() as session:
+        parties = [feeds.Party(one, one.payload["party_name"], ledger.seal(one)[1:]) for one in facts]
+        return feeds.store(session, parties)[0]
+
+
+def withdraw(seq: int) -> None:
+    with db.writing() as session:
+        publication.withdraw(session, [seq], "repaired")
+
+
+def test_a_penalty_stands_in_the_file_with_its_terms_their_law_and_its_proof(
+    client: TestClient, entity: Entity
+) -> None:
+    (seq,) = store(penalty(entity)).seqs
+    page = client.get(f"/entities/{entity.code}?lang=en").text
+    for shown in ("发布奇观异想广告", "20000.00", AUTHORITY, "Shown until", "Repair may be applied for from", "第36号"):
+        assert shown in page
+    assert f"/ledger/{seq}" in page
+    proof = client.get(f"/ledger/{seq}").text
+    assert client.get("/api/v1/ledger/head").json()["root"] in proof
+    file = client.get(f"/api/v1/entities/{entity.code}").json()
+    newest = file["record"]["penalty"]["newest"][0]
+    assert newest["payload"]["act"] == "发布奇观异想广告"
+    assert newest["repair_from"] == publication.months_after(date.fromisoformat(newest["occurred_on"]), 3).isoformat()
+
+
+def test_a_repaired_penalty_is_gone_from_every_way_out_and_leaves_a_tombstone(
+    client: TestClient, entity: Entity
+) -> None:
+    (seq,) = store(penalty(entity)).seqs
+    ways = (
+        f"/entities/{entity.code}",
+        f"/entities/{entity.code}/records/penalty",
+        "/records/penalty",
+        f"/api/v1/entities/{entity.code}",
+        f"/api/v1/entities/{entity.code}/entries?kind=penalty",
+        "/api/v1/changes?after=0&limit=1000",
+    )
+    before = seq - 1
+    ways = (*ways[:-1], f"/api/v1/changes?after={before}")
+    assert all("奇观异想" in client.get(way).text for way in ways)
+    withdraw(seq)
+    assert not any("奇观异想" in client.get(way).text for way in ways)
+    original, tombstone = client.get(ways[-1]).json()["items"]
+    assert (original["seq"], original["entry"], original["withdrawn"]) == (seq, None, None)
+    assert (tombstone["kind"], tombstone["withdrawn"], tombstone["data_set"]) == (
+        "withdrawal",
+        original["id"],
+        "penalty",
+    )
+    assert "repaired" not in json.dumps(tombstone), "why is nobody's business"
+
+
+def test_a_listing_sets_the_flag_that_search_filters_by_and_its_end_lifts_it(
+    client: TestClient, entity: Entity
+) -> None:
+    listing = fact(entity, "serious_violation", 1, publication.today() - timedelta(days=40), ground="实施虚假登记")
+    (seq,) = store(listing).seqs
+    index.jobs.drain()
+
+    def listed() -> list[str]:
+        found = engine.current().search(entity.name, Filters(listed="serious_violation"), limit=5)
+        return [hit.code for hit in found.hits]
+
+    assert listed() == [entity.code]
+    assert entity.name in client.get("/lists/serious_violation").text
+    withdraw(seq)
+    index.jobs.drain()
+    assert listed() == []
+    assert entity.name not in client.get("/lists/serious_violation").text
+    assert client.get(f"/api/v1/entities/{entity.code}").json()["flags"] == []
+
+
+def test_what_is_not_the_publics_is_on_no_way_out(client: TestClient, entity: Entity) -> None:
+    hidden = penalty(entity, 1)._replace(visibility="internal")
+    minor = publication.with_term(
+        penalty(entity, 2)._replace(payload=penalty(entity, 2).payload | {"gravity": "minor"})
+    )
+    nobody = penalty(entity, 3)._replace(entity_code=None)
+    first = store(hidden, minor, nobody).seqs[0]
+    for way in (f"/entities/{entity.code}", "/records/penalty", f"/api/v1/changes?after={first - 1}"):
+        assert "奇观异想" not in client.get(way).text
+
+
+def test_lists_are_filtered_by_district_and_day_and_walked_without_gap_or_repetition(
+    client: TestClient, entity: Entity
+) -> None:
+    today = publication.today()
+    facts = [
+        fact(
+            entity,
+            "inspection",
+            number,
+            today - timedelta(days=number // 3),
+            subject=f"奇观异想第{number}项",
+            result="合格",
+        )
+        for number in range(45)
+    ]
+    store(*facts)
+    found: list[str] = []
+    url: str | None = f"/records/inspection?district=310115&since={today - timedelta(days=30)}"
+    while url:
+        page = client.get(url).text
+        found += [line.split("项")[0] for line in page.split("奇观异想第")[1:]]
+        more = page.split('rel="next" href="')
+        url = more[1].split('"')[0].replace("&amp;", "&") if len(more) > 1 else None
+    assert sorted(found, key=int) == [str(number) for number in range(45)]
+    assert "奇观异想" not in client.get("/records/inspection?district=310101").text
+    assert "奇观异想" not in client.get(f"/records/inspection?until={today - timedelta(days=60)}").text
+
+
+def test_all_of_one_kind_is_paged_in_the_api_and_on_the_page(client: TestClient, entity: Entity) -> None:
+    today = publication.today()
+    store(*(fact(entity, "inspection", number, today, subject=f"第{number}项", result="合格") for number in range(25)))
+    first = client.get(f"/api/v1/entities/{entity.code}/entries?kind=inspection&limit=20").json()
+    rest = client.get(f"/api/v1/entities/{entity.code}/entries?kind=inspection&limit=20&cursor={first['next']}").json()
+    seqs = [item["seq"] for item in first["items"] + rest["items"]]
+    assert seqs == sorted(set(seqs), reverse=True)
+    assert len(seqs) == first["total"] >= 25
+    page = client.get(f"/entities/{entity.code}/records/inspection").text
+    assert 'rel="next"' in page
+
+
+def test_changes_can_be_followed_as_lines_from_any_place(client: TestClient, entity: Entity) -> None:
+    store(*(penalty(entity, number) for number in range(3)))
+    size = client.get("/api/v1/ledger/head").json()["size"]
+    found: list[int] = []
+    after = -1
+    while True:
+        answer = client.get(f"/api/v1/changes?after={after}&limit=50", headers={"Accept": "application/x-ndjson"})
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        found += [json.loads(line)["seq"] for line in answer.text.splitlines()]
+        if "link" not in answer.headers:
+            break
+        after = int(answer.headers["link"].split("after=")[1].split(">")[0])
+    assert found == sorted(set(found))
+    assert found[-1] == size - 1
+
+
+def test_heads_are_signed_and_proofs_hold_for_whoever_computes_them(client: TestClient, entity: Entity) -> None:
+    (seq,) = store(penalty(entity)).seqs
+    old = client.get("/api/v1/ledger/head").json()
+    store(penalty(entity, 2), penalty(entity, 3))
+    new = client.get("/api/v1/ledger/head").json()
+    for head in (old, new):
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(head["public_key"]))
+        key.verify(base64.b64decode(head["signature"]), head["checkpoint"].encode())
+        assert head["checkpoint"].splitlines()[1:] == [
+            str(head["size"]), base64.b64encode(bytes.fromhex(head["root"])).decode(),
+        ]  # fmt: skip
+    proof = client.get(f"/api/v1/ledger/inclusion?seq={seq}&size={new['size']}").json()
+    path = [bytes.fromhex(step) for step in proof["path"]]
+    assert merkle.includes(bytes.fromhex(proof["leaf_hash"]), seq, new["size"], path, bytes.fromhex(new["root"]))
+    grown = client.get(f"/api/v1/ledger/consistency?first={old['size']}&second={new['size']}").json()
+    steps = [bytes.fromhex(step) for step in grown["path"]]
+    assert merkle.extends(old["size"], bytes.fromhex(old["root"]), new["size"], bytes.fromhex(new["root"]), steps)
+    for wrong in (
+        "inclusion?seq=9999999&size=99999999",
+        "inclusion?seq=5&size=2",
+        "consistency?first=9&second=2",
+        "head?size=99999999",
+    ):
+        assert client.get(f"/api/v1/ledger/{wrong}").status_code == 404
+
+
+def test_what_came_before_its_entity_is_joined_when_it_arrives(client: TestClient, entity: Entity) -> None:
+    coming = Entity(code=made_up("91", random.Random(99)), name="上海未到先闻科技有限公司", district="310115")
+    listing = fact(coming, "serious_violation", 1, publication.today() - timedelta(days=9), ground="实施虚假登记")
+    by_name = feeds.Party(penalty(coming, 2)._replace(entity_code=None), coming.name, None)
+    with db.writing() as session:
+        _, unmatched = feeds.store(session, [feeds.Party(listing, coming.name, ledger.seal(listing)[1:]), by_name])
+    assert unmatched == 2
+    with db.writing() as session:
+        session.add(
+            Entity(
+                code=coming.code, name=coming.name, name_key=coming.name, district="310115", type="limited_company",
+                flags=[], source="registry", changed_at=db.now(),
+            )
+        )  # fmt: skip
+        index.jobs.after_commit(session, "entity.changed", [coming.code])
+    index.jobs.drain()
+    file = client.get(f"/api/v1/entities/{coming.code}").json()
+    assert file["flags"] == ["serious_violation"]
+    assert set(file["record"]) == {"serious_violation", "penalty"}
+    with db.reading() as session:
+        assert session.scalars(select(Unmatched)).all() == []
+        joined = session.scalars(select(LedgerEntry).where(LedgerEntry.entity_code == coming.code)).all()
+    assert len(joined) == 2
