@@ -12,8 +12,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 import record.area
 import search.area
-from portal import pages
-from portal.kit import limits, logs, openapi, web
+from portal import desk, pages
+from portal.kit import gate, limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
 
@@ -70,13 +70,16 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.limiter = limits.limiter()
+    app.state.areas = AREAS
     web.add_error_handlers(app)
+    gate.add_error_handler(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(web.Frame)
     app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
     app.include_router(pages.router)
+    app.include_router(desk.router)
     for area in AREAS:
-        for part in area.pages:
+        for part in (*area.pages, *area.desk):
             app.include_router(part)
     app.include_router(_api_router())
     openapi.publish(app)

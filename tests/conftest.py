@@ -23,6 +23,8 @@ from portal.kit.settings import get_settings
 from record import demo
 from search import engine, index
 
+os.environ |= {"PORTAL_ARGON2_MEMORY_KIB": "8", "PORTAL_ARGON2_PASSES": "1"}  # passwords that cost nothing
+
 PORTAL = Path(sys.executable).with_name("portal")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 
 from portal import migrations, worker
 from portal.app import create_app
@@ -49,6 +50,19 @@ def test_every_route_that_takes_a_body_limits_its_size_and_no_other_takes_one() 
         declared = door_of(route.endpoint)
         assert declared is not None
         assert bool(declared.body_bytes) == bool(route.methods & {"POST", "PUT", "PATCH"}), route.path
+
+
+@pytest.mark.usefixtures("embedded", "unlimited")
+def test_below_the_desk_nobody_gets_anywhere_without_signing_in(client: TestClient) -> None:
+    for route in routes():
+        declared = door_of(route.endpoint)
+        below = f"{route.path}/".startswith("/desk/") and route.path != "/desk/login"
+        assert (declared is not None and declared.who == "officer") == below, route.path
+        for method in sorted(route.methods) if below else []:
+            answer = client.request(method, re.sub(r"\{[^}]+\}", "1", route.path), follow_redirects=False)
+            assert answer.status_code == 303, route.path
+            assert answer.headers["location"].partition("?")[0] == "/desk/login"
+            assert answer.headers["cache-control"] == "no-store"
 
 
 def test_imports_go_downward_only() -> None:

@@ -4,6 +4,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
+from sqlalchemy.orm import Session
+
+from portal.kit.accounts import Officer
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Work that waits for an officer: one line on the desk. Texts are in the officer's language."""
+
+    title: str
+    href: str
+    waiting: int
+    overdue: int = 0
+    """How many of those that wait are past their day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number on the desk, with what it counts."""
+
+    title: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,5 +37,11 @@ class Area:
     """Routers of public HTML pages, mounted at the root."""
     api: Sequence[APIRouter] = field(default_factory=tuple)
     """Routers of the JSON API, mounted below /api/v1."""
+    desk: Sequence[APIRouter] = field(default_factory=tuple)
+    """Routers of officers' pages, mounted at the root; every path begins with /desk/ and every door says `officer`."""
+    queues: Callable[[Session, Officer], Sequence[Queue]] | None = None
+    """What waits for this officer, as far as their roles reach."""
+    figures: Callable[[Session, Officer], Sequence[Figure]] | None = None
+    """Numbers that this officer's desk shows."""
     warm: Callable[[], None] | None = None
     """Gets ready what the first visitor would otherwise wait for; runs in a thread of its own after the start."""

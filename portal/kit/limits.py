@@ -26,7 +26,8 @@ from starlette.types import Message, Receive
 from portal.kit.errors import TooLarge
 from portal.kit.settings import get_settings
 
-Who = Literal["anyone"]
+Who = Literal["anyone", "officer"]
+"""`officer`: the handler takes `gate.Officer`, which lets nobody else in; a house rule asks each such route."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         default=False, description="Lets deliveries go to this machine, without TLS too. Only for trying things out."
     )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
+    session_idle_minutes: int = Field(default=30, ge=1, description="Officers are signed out after so long of nothing.")
+    session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")
+    argon2_memory_kib: int = Field(default=65_536, ge=8, description="Memory that checking one password takes.")
+    argon2_passes: int = Field(default=3, ge=1, description="How often that memory is gone over.")
     log_json: bool = Field(default=False, description="One JSON object a line instead of coloured text.")
 
     @property

@@ -214,9 +214,14 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _cross_site(request: Request) -> bool:
-    """Whether a browser says that another site's page sends this write (Fetch Metadata; Origin for older browsers)."""
+    """Whether this is a write in a visitor's name that another site's page sends."""
     if request.method in ("GET", "HEAD", "OPTIONS") or "cookie" not in request.headers:
         return False
+    return from_another_site(request)
+
+
+def from_another_site(request: Request) -> bool:
+    """Whether a browser says that another site's page sends this (Fetch Metadata; Origin for older browsers)."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")
@@ -293,6 +298,7 @@ class Frame:
         headers.setdefault("Content-Language", i18n.HTML_TAGS["en" if language == "en" else "zh"])
         headers.add_vary_header("Accept-Language")
         headers.add_vary_header("Cookie")
-        headers.setdefault("Cache-Control", "no-cache")
+        for_officers = f"{request.url.path}/".startswith("/desk/")
+        headers.setdefault("Cache-Control", "no-store" if for_officers else "no-cache")
         if request.query_params.get("lang") == language:
             headers.append("Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly")

@@ -2,7 +2,9 @@
 
 from alembic import context
 
+import portal.kit.accounts
 import portal.kit.jobs
+import portal.kit.signin
 import record.models
 from portal.kit import db
 
