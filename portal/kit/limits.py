@@ -26,7 +26,7 @@ from starlette.types import Message, Receive
 from portal.kit.errors import TooLarge
 from portal.kit.settings import get_settings
 
-Who = Literal["anyone", "officer"]
+Who = Literal["anyone", "officer", "key"]
 """`officer`: the handler takes `gate.Officer`, which lets nobody else in; a house rule asks each such route."""
 
 _P = ParamSpec("_P")
@@ -46,7 +46,14 @@ _SALT = secrets.token_bytes(16)
 
 
 def caller(request: Request) -> str:
-    """A keyed hash of the caller's address (IPv6 by /64), so that no store of counts ever holds an address."""
+    """Who is counted: the API key that was found for this request, else a keyed hash of the address (IPv6 by /64).
+
+    No store of counts ever holds an address. A key that is merely claimed counts for nothing: with an invented one for
+    every request nobody would ever be stopped.
+    """
+    key_prefix = getattr(request.state, "key_prefix", None)  # set by `portal.kit.keys` once it knows the key
+    if key_prefix is not None:
+        return f"key:{key_prefix}"
     host = request.client.host if request.client else "unknown"
     try:
         address = ipaddress.ip_address(host)

@@ -3,7 +3,9 @@
 from alembic import context
 
 import portal.kit.accounts
+import portal.kit.idempotency
 import portal.kit.jobs
+import portal.kit.keys
 import portal.kit.signin
 import record.models
 from portal.kit import db
