@@ -205,7 +205,7 @@ class FeedLayout:
     in_yuan: frozenset[str]
     """Sums whose header says 元. The others are in 万元, which is what 双公示 prescribes."""
     old: bool
-    """Codes from before 2018: their states and categories are numbered otherwise."""
+    """Codes from before 2018: their states and categories are numbered otherwise. 行政相对人类别 came in that year."""
 
     def title(self, field: str) -> str:
         """What the file calls the first column of a field; the field itself where it has none."""
@@ -215,13 +215,12 @@ class FeedLayout:
     def fields(self, cells: Sequence[str]) -> dict[str, str]:
         """Field -> its cell, tidied; fields whose cell says nothing are absent. There are as many cells as columns."""
         printable = "".join(cells).isprintable()
+        if not printable:
+            cells = [values.text(cell) for cell in cells]
         nothing = values.NOTHING
-        bare = [one if (one := cell.strip()) not in nothing else "" for cell in cells] if printable else (
-            [values.text(cell) for cell in cells]
-        )  # fmt: skip
-        at = {field: cell for field, index in self.single if (cell := bare[index])}
+        at = {field: cell for field, index in self.single if (cell := cells[index].strip()) not in nothing}
         for field, indexes in self.several:
-            if filled := [cell for index in indexes if (cell := bare[index])]:
+            if filled := [cell for index in indexes if (cell := cells[index].strip()) not in nothing]:
                 at[field] = ";".join(filled) if field in _MANY else filled[0]
         if printable:
             return at
@@ -253,7 +252,7 @@ def layout_of(kind: str, header: Sequence[str]) -> FeedLayout | None:
         tuple((field, indexes) for field, indexes in columns.items() if len(indexes) > 1),
         tuple(personal),
         frozenset(in_yuan),
-        not set(_PRE_2018.split()).isdisjoint(plain),
+        "party_kind" not in found and not set(_PRE_2018.split()).isdisjoint(plain),
     )
 
 

@@ -7,7 +7,7 @@ register, and storing, are the caller's.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -142,16 +142,13 @@ def safe_cells(layout: FeedLayout, cells: list[str]) -> list[str]:
     return kept[:sure] + [""] * (len(cells) - sure)
 
 
-# ---- the cells ------------------------------------------------------------------------------------------------------
-
-
 def _fields(layout: FeedLayout, cells: list[str]) -> dict[str, str]:
     width = len(layout.header)
     if len(cells) != width:
         if len(cells) < width or any(map(str.strip, cells[width:])):
             raise Refused("columns")
         cells = cells[:width]
-    if sum(map(len, cells)) > MAX_CELL and max(map(len, cells)) > MAX_CELL:
+    if max(map(len, cells)) > MAX_CELL:
         longest = cells.index(max(cells, key=len))
         raise Refused("too_long", layout.header[longest].strip()[:100])
     return layout.fields(cells)
@@ -162,12 +159,11 @@ _NUMBERS = frozenset(["document", "case_number", "certificate_number"])
 
 def _mask(payload: dict[str, Any]) -> None:
     """Hide personal numbers in texts; the numbers of documents are looked at with more care."""
-    for field, text in payload.items():
-        if len(text) < 8:
-            continue
-        hidden = masking.masked_number(text) if field in _NUMBERS else masking.masked(text)
-        if hidden is not text:
-            payload[field] = hidden
+    for field in _NUMBERS & payload.keys():
+        payload[field] = masking.masked_number(payload[field])
+    texts = [field for field in payload if field not in _NUMBERS]
+    if masking.may_hold_numbers("\n".join([payload[field] for field in texts])):
+        payload |= {field: masking.masked(payload[field]) for field in texts}
 
 
 # ---- the party ------------------------------------------------------------------------------------------------------
@@ -214,8 +210,7 @@ def _is_natural(category: str) -> bool | None:
 
 
 def _code(layout: FeedLayout, field: str, written: str, natural: bool) -> str | None:
-    """The code that stands in a cell; None when the cell says that there is none. An identity number may pass as a
-    credit code by chance, one in 31."""
+    """The code in a cell; None when it says that there is none. One identity number in 31 passes as a credit code."""
     if _NO_CODE.fullmatch(written):  # 18 zeros have a right check digit
         return None
     personal = masking.is_identity_number(written) if written[8:17].isdigit() else False
@@ -248,6 +243,7 @@ _SERIAL = re.compile(r"([2-7]\d{4}|2958465)(?:\.0+)?", re.ASCII)
 _LAST_DAY = date(2099, 12, 31)
 """What 双公示 writes for 长期; later days mean the same."""
 _A_DAY = timedelta(days=1)
+_STARTED = date.today().isoformat()  # noqa: DTZ011 what lies before it needs no look at the clock
 _TERM = re.compile(r"(?:自)?(.+?)(?:起)?\s*(?:至|到|~|～|—+|–|--|\s-\s)\s*(.+?)(?:止)?")
 
 
@@ -275,7 +271,7 @@ def _past_day(layout: FeedLayout, field: str, cell: str) -> str:
     day = values.iso_date(cell)
     if day is None:
         raise Refused("date_wrong", layout.title(field))
-    if day > (date.today() + _A_DAY).isoformat():  # noqa: DTZ011 that day is for the zones
+    if day > _STARTED and day > (date.today() + _A_DAY).isoformat():  # noqa: DTZ011 that day is for the zones
         raise Refused("date_ahead", layout.title(field))
     return day
 
@@ -344,12 +340,12 @@ def _read_permit(layout: FeedLayout, at: Mapping[str, str], payload: dict[str, A
 
 def _read_penalty(layout: FeedLayout, at: Mapping[str, str], payload: dict[str, Any]) -> None:
     state = at.get("state", "")
-    if "撤销" in state or (layout.old and state == "1"):
+    if "撤销" in state or (state == "1" and (layout.old or layout.title("state").upper().startswith("CF_ZT"))):
         raise Refused("annulled", layout.title("state"))
     if "act" not in payload and "facts" in payload:
         payload["act"] = payload["facts"]
     categories = _categories(at.get("categories", ""), layout.old)
-    payload["categories"] = [masking.masked(category) for category in categories]
+    payload["categories"] = list(categories)
     for field in ("fine", "confiscated"):
         if cell := at.get(field):
             _read_sum(layout, field, cell, payload)
@@ -362,7 +358,7 @@ def _read_penalty(layout: FeedLayout, at: Mapping[str, str], payload: dict[str, 
 def _categories(cell: str, old: bool) -> tuple[str, ...]:
     if old:
         cell = re.sub(r"\b[0-6]\b", lambda found: _NUMBERED[int(found[0])], cell)
-    return tuple(dict.fromkeys(part for one in _SEPARATORS.split(cell) if (part := one.strip())))
+    return tuple(dict.fromkeys(part for one in _SEPARATORS.split(cell) if (part := masking.masked(one.strip()))))
 
 
 def _read_sum(layout: FeedLayout, field: str, cell: str, payload: dict[str, Any]) -> None:
@@ -381,7 +377,7 @@ def _read_sum(layout: FeedLayout, field: str, cell: str, payload: dict[str, Any]
         payload[field] = f"{yuan}.{cents:02}" if cents else str(yuan)
 
 
-def _gravity(layout: FeedLayout, at: Mapping[str, str], payload: Mapping[str, Any], categories: Iterable[str]) -> str:
+def _gravity(layout: FeedLayout, at: Mapping[str, str], payload: Mapping[str, Any], categories: tuple[str, ...]) -> str:
     """How grave the breach of trust is, which decides how long it is shown.
 
     What the source states (失信严重程度) wins. Else the categories decide, after NDRC Order 36 (信用修复管理办法, in
@@ -394,22 +390,31 @@ def _gravity(layout: FeedLayout, at: Mapping[str, str], payload: Mapping[str, An
         if not found:
             raise Refused("gravity_wrong", layout.title("gravity"))
         return found
+    weight = _weight(categories)
+    if weight == "minor":
+        return "general" if "fine" in payload or "confiscated" in payload else weight
+    return weight or ("serious" if "吊销" in _EITHER.sub("", at.get("content", "")) else "general")
+
+
+@lru_cache(maxsize=16_384)
+def _weight(categories: tuple[str, ...]) -> str | None:
+    """The gravity of categories; None when they leave it to the content."""
     plain = {_OTHER.sub("", category).strip("() ") for category in categories} - {""}
-    if plain and plain <= _MINOR and "fine" not in payload and "confiscated" not in payload:
+    if plain and plain <= _MINOR:
         return "minor"
     named = ";".join(categories)
     certain = _EITHER.sub("", named)
     if _SERIOUS.search(certain):
         return "serious"
-    return "serious" if certain != named and "吊销" in _EITHER.sub("", at.get("content", "")) else "general"
+    return "general" if certain == named else None
 
 
 def _read_judgment(layout: FeedLayout, at: Mapping[str, str], payload: dict[str, Any]) -> None:
     _read_removal(layout, at, payload)
+    said = [payload["performance"]] if "performance" in payload else []
     parts = (("已履行部分", "performed"), ("未履行部分", "unperformed"))
-    told = [f"{title}：{masking.masked(at[field])}" for title, field in parts if field in at]
-    if told:
-        payload["performance"] = "；".join([payload["performance"], *told] if "performance" in payload else told)
+    if said := [*said, *(f"{title}：{masking.masked(at[field])}" for title, field in parts if field in at)]:
+        payload["performance"] = "；".join(said)
 
 
 def _read_commendation(layout: FeedLayout, at: Mapping[str, str], payload: dict[str, Any]) -> None:
@@ -421,17 +426,15 @@ def _read_commendation(layout: FeedLayout, at: Mapping[str, str], payload: dict[
         payload["year"] = found[1]
 
 
-# ---- references -----------------------------------------------------------------------------------------------------
-
 _BRACKETS = str.maketrans("()[]{}【】〖〗「」『』<>《》", "〔〕" * 9)
 
 
-@lru_cache(maxsize=16_384)
 def _normal(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).upper().translate(_BRACKETS).split()).strip("。.;:,、")
 
 
-def _item(texts: Iterable[str | None]) -> str:
+@lru_cache(maxsize=16_384)
+def _item(*texts: str | None) -> str:
     """What a document decided, short: a long text by its beginning and a digest of the whole."""
     item = "/".join(_normal(text) for text in texts if text)
     return item if len(item) <= MAX_ITEM else f"{item[:40]}~{blake2b(item.encode(), digest_size=8).hexdigest()}"
@@ -453,7 +456,7 @@ def _reference(layout: FeedLayout, payload: Mapping[str, Any], day: str | None) 
     kind = kinds.KINDS[layout.kind]
     if kind.name == "judgment_debtor":
         return _normal(payload["case_number"])[:300]
-    document = payload.get("document") or payload.get("certificate_number")
+    document = payload.get("document") or payload.get("certificate_number") or ""
     if not document and kind.name in ("permit", "penalty"):
         raise Refused("document_missing", layout.title("document"))
     if document and kind.listing:
@@ -461,7 +464,7 @@ def _reference(layout: FeedLayout, payload: Mapping[str, Any], day: str | None) 
     said = [] if document or kind.listing else [payload.get("authority")]
     for field in _ITEMS[kind.name]:
         said += payload.get("categories", ()) if field == "categories" else (payload.get(field),)
-    return f"{_normal(document or day or '')[: 298 - MAX_ITEM]}|{_item(said)}"
+    return f"{_normal(document or day or '')[: 298 - MAX_ITEM]}|{_item(*said)}"
 
 
 class _Reader(NamedTuple):

@@ -431,6 +431,8 @@ def test_codes_from_before_2018_are_understood_with_their_own_numbering() -> Non
     annulled = OLD_PENALTY | {"CF_ZT": "1"}
     with pytest.raises(Refused, match="annulled"):
         clean(layout("penalty", list(annulled)), list(annulled.values()))
+    assert refusal("penalty", CF_ZT="1") == ("annulled", "CF_ZT")
+    assert read("permit", SJC="2026/3/8", DFBM="310199").payload["state"] == "valid"
     numbered = "行政相对人代码_1 (统一社会信用代码)", "行政相对人代码_3 (工商登记码)", "行政相对人代码_5 (居民身份证号)"
     header = ["行政处罚决定书文号", "处罚名称", "处罚结果", "行政相对人名称", *numbered, "处罚决定日期", "地方编码"]
     cells = ["沪罚1号", "某案", "警告", "李四", "", "", PERSON, "2017/1/2", "310199"]
