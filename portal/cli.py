@@ -171,7 +171,7 @@ def import_(
 
     CSV, XLSX or JSONL, each also .gz, .xz or .zst. Rows that cannot be used go to FILE.rejects.csv with the reason.
     """
-    import record.tasks
+    import record.tasks  # noqa: F401
     import search.tasks  # noqa: F401  the jobs of both follow what is imported
     from portal import migrations
     from record.packing import FileRefused
@@ -282,10 +282,14 @@ def reindex(as_json: AsJson = False) -> None:
 @app.command()
 def purge(as_json: AsJson = False) -> None:
     """Apply retention: forget what need not be kept any longer."""
-    from portal.kit import jobs
+    from portal.kit import idempotency, jobs
 
-    forgotten = jobs.purge()
-    _finish({"jobs": forgotten}, f"{forgotten} finished jobs forgotten.", as_json=as_json)
+    forgotten, answers = jobs.purge(), idempotency.purge()
+    _finish(
+        {"jobs": forgotten, "answers": answers},
+        f"{forgotten} finished jobs and {answers} kept answers forgotten.",
+        as_json=as_json,
+    )
 
 
 ExpiresDays = Annotated[int, typer.Option(min=1, max=1_825, help="How long the key works.")]

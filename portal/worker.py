@@ -16,7 +16,7 @@ from celery.beat import Scheduler, Service
 from celery.schedules import crontab
 from sqlalchemy.exc import OperationalError
 
-from portal.kit import db, jobs, logs
+from portal.kit import db, idempotency, jobs, logs
 from portal.kit.settings import get_settings
 from record import tasks as record_tasks
 from search import tasks as search_tasks
@@ -69,8 +69,9 @@ def plan(task_name: str) -> None:
 
 @jobs.task("jobs.purge")
 def purge(_items: list[Any]) -> None:
-    """Forget jobs that were done long ago."""
+    """Forget jobs that were done long ago, and answers that nobody will ask for again."""
     jobs.purge()
+    idempotency.purge()
 
 
 class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

@@ -17,11 +17,16 @@ def canonical(value: Any) -> bytes:
     encoder with sorted keys writes what the RFC asks for, fifteen times as fast as its reference implementation.
     """
     _check(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
+)
 
 
 def _check(value: Any) -> None:
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, (str, bool)):
         return
     if isinstance(value, int):
         if abs(value) > _MOST:
@@ -29,9 +34,10 @@ def _check(value: Any) -> None:
     elif isinstance(value, dict):
         for key, inner in value.items():
             # Beyond the basic plane UTF-16 order, which the RFC asks for, is not the order of code points.
-            if not isinstance(key, str) or any(char > "\uffff" for char in key):
+            if not isinstance(key, str) or not (key.isascii() or max(key) <= "\uffff"):
                 raise NotCanonical("a key that sorts in two ways")
-            _check(inner)
+            if type(inner) is not str:
+                _check(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner)

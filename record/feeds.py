@@ -8,9 +8,9 @@ the register does not know is kept as unmatched, and joined when it arrives.
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import partial
 from itertools import chain, islice
@@ -22,6 +22,7 @@ from sqlalchemy import Table, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, keyring, parallel
+from portal.kit.errors import PortalError
 from record import cleaning, feed_columns, feed_rows, ledger, names, packing, publication, tables
 from record.cleaning import RawRow
 from record.feed_columns import FeedLayout
@@ -32,7 +33,18 @@ from record.models import Entity, FeedImport, FormerName, LedgerEntry, Unmatched
 from record.packing import FileRefused
 from record.rejects import Rejects
 
-__all__ = ["REASONS", "FeedSummary", "FileRefused", "Party", "import_file", "join", "join_all", "store"]
+__all__ = [
+    "REASONS",
+    "FeedSummary",
+    "FileRefused",
+    "LayoutUnknown",
+    "Party",
+    "import_file",
+    "join",
+    "join_all",
+    "store",
+    "take",
+]
 
 REASONS = {**cleaning.REASONS, **feed_rows.REASONS}
 """Why a row was refused."""
@@ -64,6 +76,8 @@ class FeedSummary:
     """Of the added and changed: entries whose party the register does not know yet."""
     seconds: float = 0.0
     rejects: str | None = None
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    """Of a delivery that is no file: place among its items, and reason."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -174,7 +188,7 @@ def store(session: Session, parties: Sequence[Party]) -> tuple[Appended, int]:
     sealed = [_sealed(party, codes) for party in parties]
     here = _registered(session, {one.fact.entity_code for one in sealed if one.fact.entity_code})
     appended = ledger.append(session, sealed)
-    unmatched = _keep_unmatched(session, appended, parties, sealed, here)
+    unmatched = _keep_unmatched(session, appended, here)
     if any(KINDS[party.fact.kind].listing for party in parties):
         publication.told(session, appended.touched)
     return appended, unmatched
@@ -204,19 +218,11 @@ def _registered(session: Session, codes: set[str]) -> set[str]:
     return set(session.scalars(select(_ENTITY.c.code).where(_ENTITY.c.code.in_(codes)))) if codes else set()
 
 
-def _keep_unmatched(
-    session: Session, appended: Appended, parties: Sequence[Party], sealed: Sequence[Sealed], here: set[str]
-) -> int:
-    if not appended.seqs:
-        return 0
-    known = {one.fact.source_ref: party.name for party, one in zip(parties, sealed, strict=True)}
-    asked = select(_ENTRY.c.seq, _ENTRY.c.entity_code, _ENTRY.c.source_ref).where(
-        _ENTRY.c.seq.in_(appended.seqs), _ENTRY.c.visibility == "public", _ENTRY.c.superseded_by.is_(None)
-    )
+def _keep_unmatched(session: Session, appended: Appended, here: set[str]) -> int:
     rows = [
-        {"seq": seq, "entity_code": code, "name_key": names.fold(known[reference])[:300]}
-        for seq, code, reference in session.execute(asked)
-        if code not in here
+        {"seq": seq, "entity_code": fact.entity_code, "name_key": names.fold(fact.payload["party_name"])[:300]}
+        for seq, fact in appended.written
+        if fact.visibility == "public" and fact.entity_code not in here
     ]
     if rows:
         session.connection().execute(insert(_UNMATCHED), rows)
@@ -268,24 +274,66 @@ def _count(
     summary.unmatched += unmatched
 
 
-_COUNTS = ("rows", "added", "changed", "unchanged", "rejected", "unmatched")
+def _record(session: Session, summary: FeedSummary, source: str, *, finished: bool = True) -> FeedImport:
+    record = FeedImport(
+        kind=summary.kind, source=source, file_name=Path(summary.file).name[:255], sha256=summary.sha256,
+        started_at=db.now(), finished_at=db.now() if finished else None, **_counts(summary),
+    )  # fmt: skip
+    session.add(record)
+    session.flush()
+    return record
+
+
+def _counts(summary: FeedSummary) -> dict[str, int]:
+    names_ = ("rows", "added", "changed", "unchanged", "rejected", "unmatched")
+    return {name: getattr(summary, name) for name in names_}
 
 
 def _begin(summary: FeedSummary, source: str) -> int:
     with db.writing() as session:
-        record = FeedImport(
-            kind=summary.kind, source=source, file_name=Path(summary.file).name[:255], sha256=summary.sha256,
-            started_at=db.now(), **dict.fromkeys(_COUNTS, 0),
-        )  # fmt: skip
-        session.add(record)
-        session.flush()
-        return record.id
+        return _record(session, summary, source, finished=False).id
 
 
 def _finish(record: int, summary: FeedSummary) -> None:
-    counts = {name: getattr(summary, name) for name in _COUNTS}
     with db.writing() as session:
-        session.execute(update(FeedImport).where(FeedImport.id == record).values(**counts, finished_at=db.now()))
+        done = update(FeedImport).where(FeedImport.id == record)
+        session.execute(done.values(**_counts(summary), finished_at=db.now()))
+
+
+# ---- from a department's system -------------------------------------------------------------------------------------
+
+Item = Mapping[str, str | int | None]
+
+
+class LayoutUnknown(PortalError):
+    status = 422
+    slug = "feed-columns"
+    title = "These items lack columns that this kind of record needs."
+    remedy = "Name party, document number, content and date as the 双公示 data standard does, by code or in Chinese."
+
+
+def take(session: Session, kind: str, items: Sequence[Item], source: str) -> FeedSummary:
+    """Append what a department's system sends, at most ledger.MOST_AT_ONCE items, in the caller's transaction.
+
+    The keys of the items are column headers, as in a file. Raises LayoutUnknown. Which items were refused, and why, is
+    in the summary's `refused`.
+    """
+    header = list(dict.fromkeys(key for item in items for key in item))
+    layout = feed_columns.layout_of(kind, header)
+    if layout is None:
+        raise LayoutUnknown
+    raw = [RawRow([_cell(item.get(key)) for key in header]) for item in items]
+    parties, refused = _read((layout, kind, source, keyring.secret("party-names")), raw)
+    summary = FeedSummary(kind, "", hashlib.sha256(repr(items).encode()).hexdigest())
+    appended, unmatched = store(session, parties)
+    _count(summary, raw, appended, refused, unmatched)
+    summary.refused = refused
+    _record(session, summary, source)
+    return summary
+
+
+def _cell(value: str | int | None) -> str:
+    return "" if value is None else str(value)
 
 
 # ---- joining --------------------------------------------------------------------------------------------------------

@@ -192,6 +192,9 @@ KINDS: Mapping[str, Kind] = {
 FED: tuple[Kind, ...] = tuple(kind for kind in KINDS.values() if kind.command)
 """Kinds that feeds bring."""
 
+STATES: Labels = {"valid": ("有效", "Valid"), "invalid": ("无效", "Invalid")}
+"""State of a permit (当前状态)."""
+
 FIELDS: Labels = {
     "act": ("违法行为类型", "Offence"),
     "facts": ("违法事实", "Facts"),

@@ -270,6 +270,12 @@ def of_entity(session: Session, code: str, kind: str, *, before: int | None = No
     return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
 
 
+def newest(session: Session, code: str, *, limit: int = 50) -> list[Published]:
+    """An entity's published entries of every kind, the newest first."""
+    asked = select(PUBLISHED).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN))
+    return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
+
+
 @dataclass(frozen=True, slots=True)
 class Browsed:
     """One line of a public list: the entry and who it is about."""

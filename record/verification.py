@@ -126,7 +126,7 @@ def _check(_setup: None, rows: list[tuple[Any, ...]]) -> tuple[list[bytes], int,
             }  # fmt: skip
             if hashlib.sha256((salt or b"") + canonical(said)).digest() != digest:
                 return leaves, redacted, (seq, "digest")
-        if ledger.leaf(seq, id_, kind, datetime.fromtimestamp(moment, UTC), digest) != leaf_hash:
+        if ledger.leaf(seq, id_, kind, ledger.instant(datetime.fromtimestamp(moment, UTC)), digest) != leaf_hash:
             return leaves, redacted, (seq, "leaf")
         leaves.append(leaf_hash)
     return leaves, redacted, None

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import quote
 
+from fastapi import Path as InPath
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import QueryParams
 
-from portal.kit import db, errors, i18n, limits, web
+from portal.kit import db, errors, i18n, limits, shapes, web
 from portal.kit.limits import door
 from record import codes, entities, kinds, ledger, profile, publication
 
@@ -25,6 +26,7 @@ TABLES = {
     "kind": kinds.SHOWN,
     "field": kinds.FIELDS,
     "gravity": kinds.GRAVITIES,
+    "state": kinds.STATES,
 }
 
 
@@ -41,14 +43,8 @@ def said(entry: publication.Published) -> list[tuple[str, str]]:
     for field in kinds.FIELDS:
         value = entry.payload.get(field)
         if value and field not in left_out:
-            text = (
-                label("gravity", value)
-                if field == "gravity"
-                else "、".join(value)
-                if isinstance(value, list)
-                else value
-            )
-            rows.append((label("field", field), str(text)))
+            text = "、".join(value) if isinstance(value, list) else str(value)
+            rows.append((label("field", field), label(field, text) if field in {"gravity", "state"} else text))
     return rows
 
 
@@ -92,6 +88,21 @@ def entity_records(request: Request, session: web.ReadingSession, code: str, kin
     return web.page(
         request, "record/entries.html", entity=entity, kind=kind, entries=found, total=total, more=more, before=before
     )
+
+
+@router.get("/entities/{code}/feed.atom")
+@door(who="anyone", limit="300/minute")
+def feed(request: Request, session: web.ReadingSession, code: str) -> Response:
+    """An entity's published record as an Atom feed (RFC 4287); what is withdrawn is gone from it."""
+    entity = entities.get(session, code)
+    page = web.page(
+        request,
+        "record/feed.atom",
+        entity=entity,
+        entries=publication.newest(session, entity.code),
+        moment=shapes.moment,
+    )
+    return Response(page.body, media_type="application/atom+xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,7 @@ def _browse(request: Request, session: web.ReadingSession, kind: str) -> Respons
 
 @router.get("/ledger/{seq}")
 @door(who="anyone", limit="300/minute")
-def proof(request: Request, session: web.ReadingSession, seq: int) -> Response:
+def proof(request: Request, session: web.ReadingSession, seq: Annotated[int, InPath(ge=0, le=2**53)]) -> Response:
     """What proves that an entry is in the ledger, and how anyone can check it."""
     head = ledger.head(session)
     if not 0 <= seq < head.size:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from portal.kit import errors
+from portal.kit import errors, idempotency, keys
 from portal.kit.errors import PortalError
 
 PROBLEM: dict[str, Any] = {
@@ -34,7 +34,7 @@ def _refusal(error: type[PortalError]) -> dict[str, Any]:
         "type": f"/developers#problem-{error.slug}",
         "title": error.title,
         "status": error.status,
-        "remedy": error.remedy % {"limit": 8_000_000, "seconds": 30},
+        "remedy": error.remedy % {"limit": 8_000_000, "seconds": 30, "scope": "feeds:penalties"},
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     return {"description": error.title, "content": {"application/problem+json": content}}
@@ -46,6 +46,8 @@ def _describe_refusals(path: str, operation: dict[str, Any]) -> None:
         possible.append(errors.NotFound)
     if "requestBody" in operation:
         possible += [errors.TooLarge, errors.BadRequest]
+    if operation.get("security"):
+        possible += [keys.KeyMissing, keys.ScopeMissing, idempotency.StillRunning]
     for error in possible:
         operation["responses"][str(error.status)] = _refusal(error)
     operation["responses"]["429"]["headers"] = {

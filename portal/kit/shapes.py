@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from portal.kit.errors import PortalError
 
-Instant = Annotated[datetime, PlainSerializer(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ"), return_type=str)]
+
+def moment(value: datetime) -> str:
+    """A point in time as outside programs read it: UTC, ISO 8601, with `Z`."""
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Instant = Annotated[datetime, PlainSerializer(moment, return_type=str)]
 """A point in time: UTC, ISO 8601, with `Z`."""
 
 

@@ -153,7 +153,9 @@ def _admit(session: Session, login: str, caller: str) -> None:
     session.execute(delete(SignInFailure).where(SignInFailure.failed_at < moment - FORGET_AFTER))
     insert = _INSERT[session.get_bind().dialect.name]
     for key, free in _keys(login, caller):
-        session.execute(insert(SignInFailure).values(key=key, failures=0, failed_at=moment).on_conflict_do_nothing())
+        first = insert(SignInFailure).values(key=key, failures=0, failed_at=moment)
+        # An update that changes nothing locks the row: a sign-in that succeeds meanwhile cannot take it away.
+        session.execute(first.on_conflict_do_update(index_elements=["key"], set_={"key": key}))
         row = session.get_one(SignInFailure, key, with_for_update=True)
         pause = min(FIRST_PAUSE * 2 ** min(max(row.failures - free, 0), 10), LONGEST_PAUSE)
         left = (row.failed_at + pause - moment).total_seconds() if row.failures >= free else 0

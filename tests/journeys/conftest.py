@@ -31,8 +31,10 @@ def entity(portal_url: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def addresses(entity: dict[str, Any]) -> dict[str, str]:
+def addresses(entity: dict[str, Any], portal_url: str) -> dict[str, str]:
     """Every page there is, by what it shows."""
+    changes = ask(f"{portal_url}/api/v1/changes?kind=penalty&limit=1000")["items"]
+    recorded = next(change["entry"]["entity_code"] for change in changes if change["entry"])
     name = urllib.parse.quote(entity["name"][2:4])
     return {
         "home": "/",
@@ -41,6 +43,11 @@ def addresses(entity: dict[str, Any]) -> dict[str, str]:
         "nothing found": f"/search?q={urllib.parse.quote('龘靐齉爩')}",
         "refused": "/search?q=%EF%BC%9F%EF%BC%81",
         "entity": f"/entities/{entity['code']}",
+        "file with a record": "/entities/" + recorded,
+        "entries": f"/entities/{recorded}/records/inspection",
+        "penalties": "/records/penalty",
+        "list": "/lists/abnormal_listing",
+        "proof": "/ledger/0",
         "help": "/help",
         "about": "/about",
         "developers": "/developers",

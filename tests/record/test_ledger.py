@@ -104,6 +104,18 @@ def test_canonical_json_is_what_rfc_8785_writes(value: Any) -> None:
     assert canonical(value) == expected
 
 
+@pytest.mark.usefixtures("database")
+def test_a_leaf_is_the_canonical_json_of_number_identifier_kind_time_and_digest() -> None:
+    append(fact(1))
+    (entry,) = entries()
+    said = {
+        "seq": 0, "id": entry.id, "kind": "inspection", "digest": entry.digest.hex(),
+        "recorded_at": ledger.instant(entry.recorded_at),
+    }  # fmt: skip
+    assert entry.leaf_hash == merkle.leaf_hash(canonical(said))
+    assert entry.digest == ledger.digest(entry.salt or b"", fact(1))
+
+
 # ---- proofs ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,17 +1,20 @@
 """The supervision record as the public meets it: the entity's file, lists, the API, changes and proofs."""
 
 import base64
+import csv
 import json
 import random
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from portal.kit import db
+from portal.kit import db, keys
 from record import feeds, ledger, merkle, publication
 from record.codes import made_up
 from record.ledger import Fact
@@ -74,6 +77,7 @@ def test_a_repaired_penalty_is_gone_from_every_way_out_and_leaves_a_tombstone(
         f"/entities/{entity.code}",
         f"/entities/{entity.code}/records/penalty",
         "/records/penalty",
+        f"/entities/{entity.code}/feed.atom",
         f"/api/v1/entities/{entity.code}",
         f"/api/v1/entities/{entity.code}/entries?kind=penalty",
         "/api/v1/changes?after=0&limit=1000",
@@ -91,6 +95,19 @@ def test_a_repaired_penalty_is_gone_from_every_way_out_and_leaves_a_tombstone(
         "penalty",
     )
     assert "repaired" not in json.dumps(tombstone), "why is nobody's business"
+
+
+def test_a_file_can_be_followed_as_an_atom_feed(client: TestClient, entity: Entity) -> None:
+    store(penalty(entity, act="发布<虚假>广告 & 其他"))
+    answer = client.get(f"/entities/{entity.code}/feed.atom")
+    assert answer.headers["content-type"].startswith("application/atom+xml")
+    feed = ElementTree.fromstring(answer.content)
+    atom = {"a": "http://www.w3.org/2005/Atom"}
+    assert feed.findtext("a:title", namespaces=atom) == entity.name
+    newest = feed.find("a:entry", atom)
+    assert newest is not None
+    assert "发布<虚假>广告 & 其他" in (newest.findtext("a:title", namespaces=atom) or "")
+    assert (newest.findtext("a:id", namespaces=atom) or "").startswith("urn:uuid:")
 
 
 def test_a_listing_sets_the_flag_that_search_filters_by_and_its_end_lifts_it(
@@ -203,7 +220,7 @@ def test_heads_are_signed_and_proofs_hold_for_whoever_computes_them(client: Test
         "consistency?first=9&second=2",
         "head?size=99999999",
     ):
-        assert client.get(f"/api/v1/ledger/{wrong}").status_code == 404
+        assert client.get(f"/api/v1/ledger/{wrong}").status_code == 422
 
 
 def test_what_came_before_its_entity_is_joined_when_it_arrives(client: TestClient, entity: Entity) -> None:
@@ -229,3 +246,80 @@ def test_what_came_before_its_entity_is_joined_when_it_arrives(client: TestClien
         assert session.scalars(select(Unmatched)).all() == []
         joined = session.scalars(select(LedgerEntry).where(LedgerEntry.entity_code == coming.code)).all()
     assert len(joined) == 2
+
+
+# ---- from a department's own system ---------------------------------------------------------------------------------
+
+
+def key_for(*scopes: str) -> dict[str, str]:
+    with db.writing() as session:
+        _, text = keys.create(session, owner_kind="department", owner_id="huangpu", scopes=list(scopes))
+    return {"Authorization": f"Bearer {text}"}
+
+
+def item(entity: Entity, number: int, **cells: str) -> dict[str, str]:
+    return {
+        "CF_XDR_MC": entity.name, "CF_XDR_SHXYM": entity.code, "CF_WSH": f"沪市监罚〔2026〕{number}号",
+        "CF_WFXW": "发布奇观异想广告", "CF_CFLB": "罚款", "CF_NR": "罚款人民币贰万元整", "CF_NR_FK": "2",
+        "CF_JDRQ": publication.today().isoformat(), "CF_CFJG": AUTHORITY, "CF_XDR_LB": "法人及非法人组织",
+        "CF_FRDB": "张三丰", "CF_FR_ZJHM": "310101199001011234", **cells,
+    }  # fmt: skip
+
+
+def test_a_departments_system_sends_rows_with_its_key_and_is_told_of_each_that_is_refused(
+    client: TestClient, entity: Entity
+) -> None:
+    headers = key_for("feeds:penalties")
+    sent = {"items": [item(entity, 1), item(entity, 2, CF_JDRQ="昨天"), item(entity, 3)]}
+    first = client.post("/api/v1/feeds/penalties", json=sent, headers=headers)
+    assert first.status_code == 200
+    answer = first.json()
+    assert (answer["rows"], answer["added"], answer["rejected"]) == (3, 2, 1)
+    assert answer["refused"][0]["index"] == 1
+    again = client.post("/api/v1/feeds/penalties", json=sent, headers=headers).json()
+    assert (again["added"], again["unchanged"]) == (0, 2)
+    file = client.get(f"/api/v1/entities/{entity.code}").text
+    assert "发布奇观异想广告" in file
+    assert "20000" in file
+    for private in ("张三丰", "310101199001011234"):
+        for way in (f"/entities/{entity.code}", f"/api/v1/entities/{entity.code}", "/api/v1/changes?limit=1000"):
+            assert private not in client.get(way).text
+
+
+def test_a_delivery_under_an_idempotency_key_is_taken_once(client: TestClient, entity: Entity) -> None:
+    headers = key_for("feeds:*") | {"Idempotency-Key": "delivery-1"}
+    sent = {"items": [item(entity, 1)]}
+    first = client.post("/api/v1/feeds/penalties", json=sent, headers=headers)
+    again = client.post("/api/v1/feeds/penalties", json=sent, headers=headers)
+    assert first.json() == again.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    other = client.post("/api/v1/feeds/penalties", json={"items": [item(entity, 2)]}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_without_the_right_key_or_columns_nothing_is_taken(client: TestClient, entity: Entity) -> None:
+    sent = {"items": [item(entity, 1)]}
+    size = client.get("/api/v1/ledger/head").json()["size"]
+    assert client.post("/api/v1/feeds/penalties", json=sent).status_code == 401
+    assert client.post("/api/v1/feeds/penalties", json=sent, headers=key_for("feeds:permits")).status_code == 403
+    senseless = {"items": [{"天气": "晴"}]}
+    assert client.post("/api/v1/feeds/penalties", json=senseless, headers=key_for("feeds:*")).status_code == 422
+    many = {"items": [item(entity, number) for number in range(1_001)]}
+    assert client.post("/api/v1/feeds/penalties", json=many, headers=key_for("feeds:*")).status_code == 422
+    assert client.get("/api/v1/ledger/head").json()["size"] == size
+
+
+def test_a_file_of_penalties_goes_in_and_bad_rows_come_back_without_anybodys_number(
+    client: TestClient, entity: Entity, tmp_path: Path
+) -> None:
+    rows = [item(entity, 1), item(entity, 2, CF_JDRQ="昨天"), item(entity, 3)]
+    path = tmp_path / "penalties.csv"
+    with path.open("w", encoding="gb18030", newline="") as file:
+        csv.writer(file).writerows([rows[0].keys(), *(row.values() for row in rows)])
+    summary = feeds.import_file("penalty", path)
+    assert (summary.rows, summary.added, summary.rejected, summary.unmatched) == (3, 2, 1, 0)
+    rejects = Path(summary.rejects or "").read_text("utf-8-sig")
+    assert "310101199001011234" not in rejects
+    assert "昨天" in rejects
+    assert feeds.import_file("penalty", path).unchanged == 2
+    assert "发布奇观异想广告" in client.get(f"/entities/{entity.code}").text
