@@ -149,6 +149,20 @@ class Withdrawal(BaseModel):
     """For the desk only: the public learns that it is withdrawn, not why."""
 
 
+class DeskAction(BaseModel):
+    """What an officer did, and why (监管留痕). Never public."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    action: Literal["withdraw"]
+    entry: str
+    """`id` of the entry that it was done to."""
+    because: Literal["repaired", "objection", "annulled"]
+    reason: Words
+    officer: str
+    """Number of the account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of entry."""
@@ -186,6 +200,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind("commendation", ("守信激励", "Commendations"), Commendation, "commendations"),
         Kind("withdrawal", ("停止公示", "Withdrawals"), Withdrawal, None),
+        Kind("desk_action", ("监管留痕", "Officers' acts"), DeskAction, None),
     )
 }  # fmt: skip
 
