@@ -12,13 +12,11 @@ from sqlalchemy.orm import Session
 from portal.kit.accounts import Officer
 from portal.kit.errors import PortalError
 from portal.kit.formats import date_text
-from record import ledger, publication
+from record import acts, publication
 from record.kinds import KINDS
-from record.ledger import Fact
 from record.models import Entity, LedgerEntry
 
 Because = Literal["repaired", "objection", "annulled"]
-SOURCE = "desk"
 
 
 class NothingToDecide(PortalError):
@@ -62,7 +60,7 @@ def stop_showing(session: Session, officer: Officer, seq: int, because: Because,
     code, done_to = entry.entity_code, entry.id
     if not publication.withdraw(session, [seq], because):
         raise NothingToDecide
-    said = {"action": "withdraw", "entry": done_to, "because": because, "reason": reason, "officer": str(officer.id)}
-    act = Fact("desk_action", SOURCE, done_to, said, code, publication.today().isoformat(), "internal")
-    ledger.append(session, [ledger.seal(act)])
+    acts.keep(
+        session, "withdraw", about=done_to, by=officer, reason=reason, entity_code=code, details={"because": because}
+    )
     return code

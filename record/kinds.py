@@ -150,17 +150,17 @@ class Withdrawal(BaseModel):
 
 
 class DeskAction(BaseModel):
-    """What an officer did, and why (监管留痕). Never public."""
+    """What an officer did, to what, and why (监管留痕). Never public."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    action: Literal["withdraw"]
-    entry: str
-    """`id` of the entry that it was done to."""
-    because: Literal["repaired", "objection", "annulled"]
-    reason: Words
+    action: Annotated[str, Field(pattern=r"^[a-z]+(_[a-z]+)*$", max_length=40)]
+    about: Short
+    """What it was done to: `id` of an entry, number of a case, of an account, …"""
     officer: str
-    """Number of the account."""
+    """Number of the account; `console` for the operator's command line."""
+    reason: Words | None = None
+    details: dict[Annotated[str, Field(max_length=40)], Words] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
