@@ -282,12 +282,12 @@ def reindex(as_json: AsJson = False) -> None:
 @app.command()
 def purge(as_json: AsJson = False) -> None:
     """Apply retention: forget what need not be kept any longer."""
-    from portal.kit import idempotency, jobs
+    from portal.kit import access, idempotency, jobs
 
-    forgotten, answers = jobs.purge(), idempotency.purge()
+    forgotten, answers, days = jobs.purge(), idempotency.purge(), access.purge()
     _finish(
-        {"jobs": forgotten, "answers": answers},
-        f"{forgotten} finished jobs and {answers} kept answers forgotten.",
+        {"jobs": forgotten, "answers": answers, "access_days": days},
+        f"{forgotten} finished jobs, {answers} kept answers and {days} days of the access log forgotten.",
         as_json=as_json,
     )
 

@@ -75,7 +75,7 @@ def home(request: Request, officer: gate.Officer, session: web.ReadingSession) -
     return web.page(
         request,
         "desk/home.html",
-        queues=[queue for area in areas if area.queues for queue in area.queues(session, officer)],
+        queues=[queue for area in areas if area.queues for queue in area.queues(session, officer) if queue.waiting],
         figures=[figure for area in areas if area.figures for figure in area.figures(session, officer)],
     )
 

@@ -16,7 +16,7 @@ from celery.beat import Scheduler, Service
 from celery.schedules import crontab
 from sqlalchemy.exc import OperationalError
 
-from portal.kit import db, idempotency, jobs, logs
+from portal.kit import access, db, idempotency, jobs, logs
 from portal.kit.settings import get_settings
 from record import tasks as record_tasks
 from search import tasks as search_tasks
@@ -30,6 +30,10 @@ TIMETABLE = {
     "withdraw what has come to the end of its term": {
         "schedule": crontab(minute=5, hour=0),
         "args": ("record.close_windows",),
+    },
+    "set last days that rested on an unknown calendar": {
+        "schedule": crontab(minute=15, hour=0),
+        "args": ("record.mend_calendar",),
     },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
@@ -72,6 +76,7 @@ def purge(_items: list[Any]) -> None:
     """Forget jobs that were done long ago, and answers that nobody will ask for again."""
     jobs.purge()
     idempotency.purge()
+    access.purge()
 
 
 class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

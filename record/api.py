@@ -99,6 +99,7 @@ class Entry(BaseModel):
     published_until: date | None = Field(description="The last day of publication; null when no end is known.")
     repair_from: date | None = Field(description="The first day on which repair may be applied for.")
     rule: str | None = Field(description="What the two days follow from.")
+    disputed: bool = Field(description="An objection to it is being examined.")
 
 
 class RecordPart(BaseModel):
@@ -142,6 +143,7 @@ def entry_item(entry: Published) -> dict[str, Any]:
         "published_until": entry.shown_until,
         "repair_from": term.repair_from,
         "rule": term.rule.source if term.rule else None,
+        "disputed": entry.disputed,
     }
 
 

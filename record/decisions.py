@@ -1,28 +1,23 @@
-"""What an officer decides about an entry: that it is shown no longer, with the reason, on the record.
+"""What an officer may decide about an entry at all, and the one decision that needs no procedure: it was annulled.
 
-Repair (信用修复, NDRC Order 36) only once the minimum term of publication is over; an upheld objection and an annulled
-decision (撤销) at any time.
+Objections and repairs are procedures of their own (`record.applications`), redaction needs two people
+(`record.redaction`).
 """
-
-from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.kit.accounts import Officer
 from portal.kit.errors import PortalError
-from portal.kit.formats import date_text
 from record import acts, publication
 from record.kinds import KINDS
 from record.models import Entity, LedgerEntry
-
-Because = Literal["repaired", "objection", "annulled"]
 
 
 class NothingToDecide(PortalError):
     status = 422
     slug = "nothing-to-decide"
-    title = "This entry is not shown, or is none that can be repaired."
+    title = "This entry is not shown, or is none that can be decided about."
     remedy = "Open the entity's record again; somebody else may have decided meanwhile."
 
 
@@ -33,34 +28,34 @@ class NotYourDistrict(PortalError):
     remedy = "Pass the matter on to an officer of that district, or of the whole city."
 
 
-class TooEarlyToRepair(PortalError):
-    status = 422
-    slug = "too-early-to-repair"
-    title = "The minimum term of publication is not over yet."
-    remedy = "Repair is possible from %(day)s on. An upheld objection or an annulled decision ends publication at once."
-
-
-def stop_showing(session: Session, officer: Officer, seq: int, because: Because, reason: str) -> str:
-    """Withdraw one adverse entry, and append who did it and why. Returns the entity's code.
-
-    Comes last in its transaction. Raises NothingToDecide, NotYourDistrict, TooEarlyToRepair.
-    """
+def shown_entry(session: Session, officer: Officer, seq: int) -> LedgerEntry:
+    """An entry that is shown today, or what superseded it. Raises NothingToDecide, NotYourDistrict."""
     entry = session.get(LedgerEntry, seq)
-    if not entry or entry.withdrawn_by is not None or entry.superseded_by is not None or entry.payload is None:
+    while entry and entry.superseded_by is not None:
+        entry = session.get(LedgerEntry, entry.superseded_by)
+    if not entry or entry.withdrawn_by is not None or entry.payload is None or entry.visibility != "public":
         raise NothingToDecide
-    if entry.entity_code is None or entry.visibility != "public" or not KINDS[entry.kind].adverse:
+    if entry.entity_code is None or entry.kind not in KINDS or KINDS[entry.kind].command is None:
         raise NothingToDecide
-    district = session.scalar(select(Entity.district).where(Entity.code == entry.entity_code))
-    if officer.district and district != officer.district:
+    reaches(session, officer, entry.entity_code)
+    return entry
+
+
+def reaches(session: Session, officer: Officer, entity_code: str) -> None:
+    """Raises NotYourDistrict when the officer's account is for another district than the entity's."""
+    if officer.district and session.scalar(select(Entity.district).where(Entity.code == entity_code)) != (
+        officer.district
+    ):
         raise NotYourDistrict
-    if because == "repaired":
-        term = publication.term(entry.kind, entry.occurred_on, entry.payload)
-        if term.repair_from and term.repair_from > publication.today():
-            raise TooEarlyToRepair(day=date_text(term.repair_from))
-    code, done_to = entry.entity_code, entry.id
-    if not publication.withdraw(session, [seq], because):
-        raise NothingToDecide
-    acts.keep(
-        session, "withdraw", about=done_to, by=officer, reason=reason, entity_code=code, details={"because": because}
-    )
+
+
+def annul(session: Session, officer: Officer, seq: int, reason: str) -> str:
+    """Show an entry no longer, for its decision was annulled (撤销). Returns the entity's code.
+
+    Comes last in its transaction. Raises NothingToDecide, NotYourDistrict.
+    """
+    entry = shown_entry(session, officer, seq)
+    code, entry_id = str(entry.entity_code), entry.id
+    publication.withdraw(session, [entry.seq], "annulled")
+    acts.keep(session, "annul", about=entry_id, by=officer, reason=reason, entity_code=code)
     return code

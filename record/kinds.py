@@ -145,7 +145,7 @@ class Withdrawal(BaseModel):
     """`id` of the entry."""
     data_set: str
     """Kind of the entry."""
-    because: Literal["closed", "repaired", "objection", "annulled"]
+    because: Literal["closed", "repaired", "objection", "annulled", "redacted"]
     """For the desk only: the public learns that it is withdrawn, not why."""
 
 

@@ -282,6 +282,50 @@ def _insert(connection: Connection, rows: list[tuple[Any, ...]], moment: datetim
             copy.write_row((*row, moment))
 
 
+# ---- redacting ------------------------------------------------------------------------------------------------------
+
+_GONE = dict.fromkeys(("payload", "salt", "entity_code", "occurred_on", "source_ref"))
+
+
+def redact(session: Session, seq: int) -> list[int]:
+    """Take what the entry's fact says out of the ledger for good, in every entry that says it. Returns their numbers.
+
+    Digests and leaf hashes stay, so everything else still verifies; without the salt nobody can try out what the digest
+    was made of. The fact's name stays as a hash, so that the next delivery does not bring it back. Comes last in its
+    transaction. Raises ValueError for an entry that is not there or was redacted before.
+    """
+    _lock(session)
+    versions = _fact_of(session, seq)
+    if not versions or versions[0].source_ref is None:
+        raise ValueError("there is nothing to redact")
+    if session.connection().dialect.name == "sqlite":
+        session.connection().exec_driver_sql("PRAGMA secure_delete=ON")  # freed bytes are overwritten, not only freed
+    seqs = sorted(version.seq for version in versions)
+    session.execute(update(_ENTRY).where(_ENTRY.c.seq.in_(seqs)).values(**_GONE))
+    fact = Fact(versions[0].kind, versions[0].source, versions[0].source_ref, {})
+    session.execute(insert(_REDACTED).values(name_hash=name_hash(fact)))
+    return seqs
+
+
+def versions(session: Session, seq: int) -> list[int]:
+    """Numbers of all entries that say the same fact as this one, oldest first."""
+    return sorted(version.seq for version in _fact_of(session, seq))
+
+
+def _fact_of(session: Session, seq: int) -> list[Any]:
+    columns = (_ENTRY.c.seq, _ENTRY.c.source, _ENTRY.c.kind, _ENTRY.c.source_ref)
+    asked = select(*columns, _ENTRY.c.supersedes, _ENTRY.c.superseded_by)
+    found: list[Any] = []
+    to_read: list[int | None] = [seq]
+    while to_read:
+        row = session.execute(asked.where(_ENTRY.c.seq == to_read.pop())).one_or_none()
+        if row:
+            found.append(row)
+            known = {one.seq for one in found}
+            to_read += [other for other in (row.supersedes, row.superseded_by) if other not in {None, *known}]
+    return found
+
+
 # ---- the tree -------------------------------------------------------------------------------------------------------
 
 

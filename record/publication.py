@@ -6,21 +6,19 @@ are dated data with their sources (`clocks.toml`).
 """
 
 import calendar
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import JSON, BigInteger, Column, Date, MetaData, String, Table, and_, func, or_, select, update
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, MetaData, String, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
 from portal.kit.db import UtcDateTime
-from record import ledger
+from record import clocks, ledger
+from record.clocks import Publicity
 from record.kinds import KINDS, SHOWN
 from record.ledger import Fact
 from record.models import Entity, LedgerEntry
@@ -30,7 +28,7 @@ OWN = "portal"
 """Source of entries that the portal itself appends."""
 CITY_TIME = ZoneInfo("Asia/Shanghai")
 
-Because = Literal["closed", "repaired", "objection", "annulled"]
+Because = Literal["closed", "repaired", "objection", "annulled", "redacted"]
 
 PUBLISHED = Table(
     "published_entry",
@@ -44,8 +42,9 @@ PUBLISHED = Table(
     Column("recorded_at", UtcDateTime),
     Column("payload", JSON),
     Column("shown_until", Date),
+    Column("disputed", Boolean),
 )
-"""The view (migration 0002): all that public code may read of the ledger."""
+"""The view (migration 0005): all that public code may read of the ledger."""
 
 _ENTRY = cast(Table, LedgerEntry.__table__)
 _ENTITY = cast(Table, Entity.__table__)
@@ -60,40 +59,10 @@ def today() -> date:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How long entries of a kind, and perhaps of one gravity, are shown."""
-
-    kind: str
-    in_force_from: date
-    source: str
-    """Law, number, and when it came into force."""
-    gravity: str | None = None
-    shown: bool = True
-    minimum_months: int | None = None
-    maximum_months: int | None = None
-
-
-@lru_cache(maxsize=1)
-def rules() -> Sequence[Rule]:
-    """Every rule, the newest first."""
-    read = tomllib.loads(Path(__file__).with_name("clocks.toml").read_text("utf-8"))
-    found = [Rule(**entry) for entry in read["publicity"]]
-    return sorted(found, key=lambda rule: rule.in_force_from, reverse=True)
-
-
-def rule_for(kind: str, gravity: str | None, on: date) -> Rule | None:
-    """The rule in force on a day; None where none limits how long such entries are shown."""
-    for rule in rules():
-        if rule.kind == kind and rule.gravity in (None, gravity) and rule.in_force_from <= on:
-            return rule
-    return None
-
-
-@dataclass(frozen=True, slots=True)
 class Term:
     """When one entry is shown."""
 
-    rule: Rule | None
+    rule: Publicity | None
     shown_from: date | None
     shown_until: date | None
     """The last day; None: no end is known. A day before `shown_from`: never."""
@@ -111,7 +80,7 @@ def months_after(day: date, months: int) -> date:
 def term(kind: str, occurred_on: date | None, payload: Mapping[str, Any], on: date | None = None) -> Term:
     """When an entry is shown by the rule in force `on` that day, by default today."""
     day = on or today()
-    rule = rule_for(kind, payload.get("gravity"), day)
+    rule = clocks.publicity(kind, payload.get("gravity"), day)
     ends = [_day_before(payload.get("removed_on"))]
     if kind == "commendation":
         ends.append(_date(payload.get("valid_until")))
@@ -230,6 +199,8 @@ class Published:
     recorded_at: datetime
     payload: Mapping[str, Any]
     shown_until: date | None
+    disputed: bool
+    """An objection to it is being examined (异议处理中)."""
 
     @property
     def term(self) -> Term:
@@ -260,6 +231,11 @@ def counts(session: Session, code: str) -> dict[str, int]:
     """How many published entries of each kind an entity has; kinds without any are left out."""
     asked = select(PUBLISHED.c.kind, func.count()).where(PUBLISHED.c.entity_code == code).group_by(PUBLISHED.c.kind)
     return {str(kind): int(number) for kind, number in session.execute(asked)}
+
+
+def get(session: Session, seq: int) -> Published | None:
+    """One entry, if it is published."""
+    return next(iter(_published(session.execute(select(PUBLISHED).where(PUBLISHED.c.seq == seq)))), None)
 
 
 def of_entity(session: Session, code: str, kind: str, *, before: int | None = None, limit: int = 20) -> list[Published]:
@@ -315,7 +291,7 @@ def browse(
         same_day = and_(PUBLISHED.c.occurred_on == day, PUBLISHED.c.seq < seq)
         asked = asked.where(PUBLISHED.c.occurred_on <= day, or_(PUBLISHED.c.occurred_on < day, same_day))
     ordered = asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc()).limit(limit)
-    return [Browsed(Published(*row[:9]), row[9], row[10]) for row in session.execute(ordered)]
+    return [Browsed(Published(*row[:10]), row[10], row[11]) for row in session.execute(ordered)]
 
 
 def count_of(session: Session, kind: str) -> int:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from portal.kit import db, jobs
-from record import feeds, publication
+from record import applications, feeds, publication
 
 
 @jobs.task("record.join", on="entity.changed")
@@ -20,3 +20,10 @@ def close_windows(_items: list[Any]) -> None:
     while closed:
         with db.writing() as session:
             closed = publication.close_windows(session)
+
+
+@jobs.task("record.mend_calendar")
+def mend_calendar(_items: list[Any]) -> None:
+    """Compute anew the last days that rest on a calendar that was not out when they were set."""
+    with db.writing() as session:
+        applications.set_provisional_again(session)

@@ -23,7 +23,7 @@ TABLES = {
     "type": codes.ENTITY_TYPES,
     "status": codes.ENTITY_STATUSES,
     "listed": codes.LISTS,
-    "kind": kinds.SHOWN,
+    "kind": {kind.name: kind.labels for kind in kinds.KINDS.values()},
     "field": kinds.FIELDS,
     "gravity": kinds.GRAVITIES,
     "state": kinds.STATES,

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from portal.kit import accounts, db, signin, web
+from portal.kit import access, accounts, db, signin, web
 from portal.kit.accounts import Role
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
@@ -90,11 +90,20 @@ def _officer(request: Request, sent: Annotated[str | None, Depends(_sent_token)]
         raise SignInFirst
     if request.method not in ("GET", "HEAD") and not (sent and found.is_own(sent)):
         raise FormExpired
+    if request.method == "GET":
+        _note(request, found.officer)
     if signin.is_due(found):
         with db.writing() as session:
             signin.seen(session, found)
     request.state.signed_in = found
     return found.officer
+
+
+def _note(request: Request, officer: accounts.Officer) -> None:
+    looked_at = {name: str(value) for name, value in request.path_params.items()}
+    if code := request.query_params.get("code"):
+        looked_at["code"] = code[:40]
+    access.opened(officer.id, request.scope["route"].path, looked_at)
 
 
 Officer = Annotated[accounts.Officer, Depends(_officer)]

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     webhooks_to_loopback: bool = Field(
         default=False, description="Lets deliveries go to this machine, without TLS too. Only for trying things out."
     )
+    clocks_file: Path | None = Field(
+        default=None,
+        description="The operator's own legal periods, in the form of record/clocks.toml; they come first.",
+    )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     session_idle_minutes: int = Field(default=30, ge=1, description="Officers are signed out after so long of nothing.")
     session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")

@@ -7,7 +7,10 @@ import portal.kit.idempotency
 import portal.kit.jobs
 import portal.kit.keys
 import portal.kit.signin
+import record.applications
 import record.models
+import record.redaction
+import record.workdays
 from portal.kit import db
 
 __all__ = ["portal", "record"]
