@@ -80,7 +80,14 @@ class Registration(BaseModel):
 
 
 KindName = Literal[
-    "permit", "penalty", "inspection", "abnormal_listing", "serious_violation", "judgment_debtor", "commendation"
+    "permit",
+    "penalty",
+    "inspection",
+    "abnormal_listing",
+    "serious_violation",
+    "judgment_debtor",
+    "commendation",
+    "registration",
 ]
 assert set(kinds.SHOWN) == set(KindName.__args__)  # type: ignore[attr-defined]
 

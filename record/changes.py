@@ -44,6 +44,8 @@ class Outcome:
     added: list[CleanRow] = field(default_factory=list)
     changed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Code -> the columns that differ, with their new values."""
+    before: dict[str, CleanRow] = field(default_factory=dict)
+    """Code -> what the register held, of those that differ."""
     unchanged: int = 0
     repeated: list[int] = field(default_factory=list)
     """Indexes of rows whose code came before in the same file with other content."""
@@ -101,6 +103,7 @@ def compare(
                 outcome.repeated.append(index)
                 continue
             outcome.changed[row.code] = different
+            outcome.before[row.code] = known
             stored[row.code] = known._replace(**different)
             if "name_key" in different:
                 outcome.renamed.add(row.code)

@@ -182,7 +182,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("registration", ("登记变更", "Registration"), Registration, None),
+        Kind("registration", ("登记变更", "Changes of registration"), Registration, None),
         Kind("permit", ("行政许可", "Permits"), Permit, "permits"),
         Kind("penalty", ("行政处罚", "Penalties"), Penalty, "penalties", adverse=True),
         Kind("inspection", ("监督检查", "Inspections"), Inspection, "inspections"),
@@ -262,5 +262,18 @@ HEADLINES: Mapping[str, str] = {
 }
 """The field that says in one line what an entry of a kind is about."""
 
-SHOWN: Labels = {kind.name: kind.labels for kind in FED}
+REGISTERED: Labels = {
+    "name": ("名称", "Name"),
+    "type": ("类型", "Type"),
+    "status": ("登记状态", "Status"),
+    "established_on": ("成立日期", "Established"),
+    "capital": ("注册资本", "Registered capital"),
+    "district": ("所在区", "District"),
+    "industry": ("行业", "Industry"),
+    "address": ("住所", "Address"),
+    "scope": ("经营范围", "Business scope"),
+}
+"""Columns of the register that an entry of kind `registration` tells of."""
+
+SHOWN: Labels = {kind.name: kind.labels for kind in (*FED, KINDS["registration"])}
 """Kinds that have a place on an entity's page and a list of their own."""

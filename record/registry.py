@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
-from record import changes, cleaners, columns, entities, loading, packing, tables
+from record import changes, cleaners, columns, entities, ledger, loading, packing, registrations, tables
 from record.cleaners import Prepare
 from record.cleaning import REASONS, Batch
 from record.columns import Layout
@@ -183,8 +183,19 @@ def import_files(
                 raise
     finally:
         loading.ensure_name_index()
+    if is_baseline:
+        _note_first_load(summary)
     summary.seconds = round(time.monotonic() - started, 2)
     return summary
+
+
+def _note_first_load(summary: Summary) -> None:
+    files = [
+        {"file": Path(file.file).name[:255], "sha256": file.sha256, "rows": file.rows, "rejected": file.rejected}
+        for file in summary.files
+    ]
+    with db.writing() as session:
+        ledger.append(session, [registrations.first_load(files)])
 
 
 def _cut_short(session: Session, sums: Sequence[str]) -> dict[str, RegistryImport]:
@@ -323,6 +334,8 @@ def _sort_out(run: _Run, batch: Batch, *, tell_followers: bool) -> list[str]:
             changed = len(set(outcome.touched)) - len(outcome.added)
             _count(record, batch, added=len(outcome.added), changed=changed, repeated=len(outcome.repeated))
             session.execute(_counters(record))
+            if tell_followers:
+                ledger.append(session, list(registrations.entries(outcome, record.id, today)))
     else:
         _refuse(run, batch, [(batch.places[index], "code_repeated") for index in outcome.repeated])
         _count(record, batch, repeated=len(outcome.repeated))

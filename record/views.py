@@ -25,6 +25,7 @@ TABLES = {
     "listed": codes.LISTS,
     "kind": {kind.name: kind.labels for kind in kinds.KINDS.values()},
     "field": kinds.FIELDS,
+    "registered": kinds.REGISTERED,
     "gravity": kinds.GRAVITIES,
     "state": kinds.STATES,
 }
@@ -37,6 +38,10 @@ def label(table: str, value: str | None) -> str:
 
 def said(entry: publication.Published) -> list[tuple[str, str]]:
     """What an entry says, field by field, in the order and the language in which it is shown."""
+    if entry.kind == "registration":
+        return [
+            (label("registered", name), f"{_was(name, old)} → {_was(name, new)}") for name, old, new in _moved(entry)
+        ]
     headline = kinds.HEADLINES[entry.kind]
     left_out = {headline, "party_name"}
     rows = []
@@ -48,8 +53,22 @@ def said(entry: publication.Published) -> list[tuple[str, str]]:
     return rows
 
 
+def _moved(entry: publication.Published) -> list[tuple[str, str | None, str | None]]:
+    changed = entry.payload.get("changed") or {}
+    return [(name, *changed[name]) for name in kinds.REGISTERED if name in changed]
+
+
+def _was(name: str, value: str | None) -> str:
+    return (label(name, value) if name in {"type", "status", "district", "industry"} else value) or "—"
+
+
 def headline(entry: publication.Published) -> str:
     """What an entry is about, in one line."""
+    if entry.kind == "registration":
+        moved = _moved(entry)
+        if all(old is None for _, old, _ in moved):
+            return i18n.gettext("Newly registered")
+        return "、".join(label("registered", name) for name, _, _ in moved)
     return str(entry.payload.get(kinds.HEADLINES[entry.kind]) or "")
 
 
