@@ -311,6 +311,7 @@ def keys_create(
     from portal import migrations
     from portal.kit import db
     from portal.kit import keys as api_keys
+    from record import acts
 
     if bool(owner) == bool(partner):
         raise typer.BadParameter("say either --owner or --partner")
@@ -326,6 +327,7 @@ def keys_create(
                 label=label,
                 lifetime=timedelta(days=expires_days),
             )
+            acts.keep(session, "key_create", about=f"key {made.prefix}", by=None, details={"owner": made.owner})
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     _finish({"key": text, **_about(made)}, text, as_json=as_json)
@@ -338,9 +340,11 @@ def keys_rotate(prefix: str, expires_days: ExpiresDays = 365, as_json: AsJson = 
 
     from portal.kit import db
     from portal.kit import keys as api_keys
+    from record import acts
 
     with _refusals_told(), db.writing() as session:
         made, text = api_keys.rotate(session, prefix, lifetime=timedelta(days=expires_days))
+        acts.keep(session, "key_rotate", about=f"key {prefix}", by=None, details={"successor": made.prefix})
     _finish({"key": text, **_about(made)}, text, as_json=as_json)
 
 
@@ -349,9 +353,11 @@ def keys_revoke(prefix: str, as_json: AsJson = False) -> None:
     """End an API key now. PREFIX is the part between its first two underscores."""
     from portal.kit import db
     from portal.kit import keys as api_keys
+    from record import acts
 
     with _refusals_told(), db.writing() as session:
         ended = api_keys.revoke(session, prefix)
+        acts.keep(session, "key_revoke", about=f"key {ended.prefix}", by=None)
     _finish(_about(ended), f"Key {ended.prefix} of {ended.owner} works no longer.", as_json=as_json)
 
 
@@ -390,6 +396,7 @@ def staff_add(
 ) -> None:
     """Add an officer, and show once what their authenticator is set up with."""
     from portal.kit import accounts, db
+    from record import acts
     from record.codes import DISTRICTS
 
     if district is not None and district not in DISTRICTS:
@@ -405,6 +412,10 @@ def staff_add(
             roles=[each.value for each in role],
             password_hash=password_hash,
         )
+        acts.keep(
+            session, "account_add", about=f"account {enrolment.account_id}", by=None,
+            details={"roles": ", ".join(each.value for each in role)},
+        )  # fmt: skip
     _show(enrolment, as_json=as_json)
 
 
@@ -416,10 +427,12 @@ def staff_renew(
 ) -> None:
     """Give an officer a new password and a new authenticator, and sign them out everywhere."""
     from portal.kit import accounts, db
+    from record import acts
 
     password_hash = _new_password(login, password_file)
     with _refusals_told(), db.writing() as session:
         enrolment = accounts.renew(session, login, password_hash=password_hash)
+        acts.keep(session, "account_renew", about=f"account {enrolment.account_id}", by=None)
     _show(enrolment, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from portal.kit import accounts, errors, gate, limits, signin, web
 from portal.kit.area import Area
 from portal.kit.limits import door
 from portal.kit.signin import SignInRefused, TooManySignIns
+from record import acts
 
 router = limits.router(include_in_schema=False)
 
@@ -93,6 +94,7 @@ def accounts_page(request: Request, officer: gate.Administrator, session: web.Re
 @door(who="officer", limit="60/minute", body_bytes=2_000)
 def disable(request: Request, officer: gate.Administrator, session: web.WritingSession, account_id: int) -> Response:
     accounts.disable(session, account_id, by=officer)
+    acts.keep(session, "account_disable", about=f"account {account_id}", by=officer)
     return _to(ACCOUNTS)
 
 
@@ -100,4 +102,5 @@ def disable(request: Request, officer: gate.Administrator, session: web.WritingS
 @door(who="officer", limit="60/minute", body_bytes=2_000)
 def enable(request: Request, officer: gate.Administrator, session: web.WritingSession, account_id: int) -> Response:
     accounts.enable(session, account_id, by=officer)
+    acts.keep(session, "account_enable", about=f"account {account_id}", by=officer)
     return _to(ACCOUNTS)

@@ -31,6 +31,10 @@ TIMETABLE = {
         "schedule": crontab(minute=5, hour=0),
         "args": ("record.close_windows",),
     },
+    "follow switches of kinds that take effect today": {
+        "schedule": crontab(minute=2, hour=0),
+        "args": ("record.level_flags",),
+    },
     "set last days that rested on an unknown calendar": {
         "schedule": crontab(minute=15, hour=0),
         "args": ("record.mend_calendar",),

@@ -1,6 +1,5 @@
 """JSON: one entity and its file, the ledger's changes, and proofs."""
 
-import base64
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -12,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from portal.kit import i18n, idempotency, keyring, limits
+from portal.kit import i18n, idempotency, limits
 from portal.kit.errors import PortalError
 from portal.kit.idempotency import Asked
 from portal.kit.keys import ApiKey, key_with
 from portal.kit.limits import door
 from portal.kit.shapes import Instant, Query
 from portal.kit.web import ReadingSession, WritingSession
-from record import entities, feeds, kinds, ledger, publication
+from record import entities, feeds, kinds, ledger, publication, signed
 from record.listed import Listed
 from record.publication import Change, Published
 
@@ -387,16 +386,9 @@ class ConsistencyQuery(Query):
 @door(who="anyone", limit="300/minute")
 def read_head(request: Request, session: ReadingSession, query: Annotated[HeadQuery, InQuery()]) -> dict[str, Any]:
     """The ledger's signed head, now or at an earlier size."""
-    head = _head(session, query.size)
-    key = keyring.signing_key("ledger-head")
-    checkpoint = f"gongzhi/ledger\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
-    return {
-        "size": head.size,
-        "root": head.root.hex(),
-        "checkpoint": checkpoint,
-        "signature": base64.b64encode(key.sign(checkpoint.encode())).decode(),
-        "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
-    }
+    _head(session, query.size)
+    found = signed.head(session, query.size)
+    return {**found._asdict(), "root": found.root.hex()}
 
 
 @router.get("/ledger/inclusion", response_model=Proof, tags=["Ledger"])

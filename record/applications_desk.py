@@ -1,4 +1,4 @@
-"""Officers' pages of objections and applications for repair, and of the calendar that their clocks run by."""
+"""Officers' pages of objections and applications for repair."""
 
 from collections.abc import Callable
 from datetime import date
@@ -11,15 +11,13 @@ from portal.kit import db, gate, limits, web
 from portal.kit.accounts import Officer
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from record import acts, applications, decisions, entities, publication
+from record import applications, decisions, entities, publication
 from record.applications import Application, Arrival
 from record.desk import back_to
-from record.workdays import Calendar, CalendarDay
 
 router = limits.router(include_in_schema=False)
 
 HOME = "/desk/applications"
-CALENDAR = "/desk/calendar"
 PER_PAGE = 50
 
 
@@ -164,35 +162,3 @@ class ReasonMissing(PortalError):
     slug = "reason-missing"
     title = "The reason is missing."
     remedy = "Say in a sentence why; the applicant is told, and it stays on the internal record."
-
-
-# ---- the calendar ---------------------------------------------------------------------------------------------------
-
-
-@router.get(CALENDAR)
-@door(who="officer", limit="120/minute")
-def calendar(request: Request, officer: gate.Administrator, session: web.ReadingSession) -> Response:
-    today = publication.today()
-    declared = Calendar.declared_days(session, since=today.replace(month=1, day=1))
-    return web.page(request, "desk/calendar.html", declared=declared, today=today)
-
-
-@router.post(CALENDAR)
-@door(who="officer", limit="60/minute", body_bytes=4_000)
-def declare(
-    request: Request,
-    officer: gate.Administrator,
-    session: web.WritingSession,
-    *,
-    day: Annotated[date, Form()],
-    working: Annotated[Literal["yes", "no"], Form()],
-    because: Annotated[str, Form(min_length=2, max_length=200)],
-) -> Response:
-    session.merge(CalendarDay(day=day, working=working == "yes", because=because.strip()))
-    session.flush()
-    applications.set_provisional_again(session)
-    acts.keep(
-        session, "calendar_declare", about=day.isoformat(), by=officer, reason=because.strip(),
-        details={"working": working},
-    )  # fmt: skip
-    return back_to(CALENDAR)

@@ -262,6 +262,17 @@ HEADLINES: Mapping[str, str] = {
 }
 """The field that says in one line what an entry of a kind is about."""
 
+ACTS: Mapping[str, str] = {
+    "permit": "category",
+    "penalty": "act",
+    "inspection": "subject",
+    "abnormal_listing": "ground",
+    "serious_violation": "ground",
+    "judgment_debtor": "performance",
+    "commendation": "title",
+}
+"""The field that says of which type an entry's act is: what a list of a kind can be narrowed to."""
+
 REGISTERED: Labels = {
     "name": ("名称", "Name"),
     "type": ("类型", "Type"),

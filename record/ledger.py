@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from portal.kit import db, jobs
 from record import merkle
 from record.canonical import canonical
+from record.kinds import ACTS
 from record.models import LedgerEntry, LedgerHead, LedgerNode, RedactedFact
 
 APPENDED = "ledger.appended"
@@ -237,7 +238,7 @@ class _Row(NamedTuple):
 _SUPERSEDE = update(_ENTRY).where(_ENTRY.c.seq == bindparam("old")).values(superseded_by=bindparam("new"))
 _COLUMNS = (
     "seq", "id", "kind", "entity_code", "source", "source_ref", "occurred_on", "payload", "salt", "digest", "leaf_hash",
-    "supersedes", "visibility", "superseded_by", "shown_from", "shown_until", "recorded_at",
+    "supersedes", "visibility", "superseded_by", "shown_from", "shown_until", "authority", "act", "recorded_at",
 )  # fmt: skip
 
 
@@ -260,8 +261,17 @@ def _values(row: _Row, superseded_by: int | None) -> tuple[Any, ...]:
         row.seq, row.id, fact.kind, fact.entity_code, fact.source, fact.source_ref, fact.occurred_on,
         _JSON.encode(fact.payload), row.sealed.salt, row.sealed.digest, row.leaf_hash, row.supersedes, fact.visibility,
         superseded_by, fact.shown_from and fact.shown_from.isoformat(),
-        fact.shown_until and fact.shown_until.isoformat(),
+        fact.shown_until and fact.shown_until.isoformat(), *_to_browse_by(fact),
     )  # fmt: skip
+
+
+def _to_browse_by(fact: Fact) -> tuple[str | None, str | None]:
+    """Authority and act, as far as an index can hold them."""
+    field = ACTS.get(fact.kind)
+    if field is None:
+        return None, None
+    authority, act = fact.payload.get("authority") or fact.payload.get("court"), fact.payload.get(field)
+    return authority and authority[:200], act and act[:200]
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
@@ -284,7 +294,7 @@ def _insert(connection: Connection, rows: list[tuple[Any, ...]], moment: datetim
 
 # ---- redacting ------------------------------------------------------------------------------------------------------
 
-_GONE = dict.fromkeys(("payload", "salt", "entity_code", "occurred_on", "source_ref"))
+_GONE = dict.fromkeys(("payload", "salt", "entity_code", "occurred_on", "source_ref", "authority", "act"))
 
 
 def redact(session: Session, seq: int) -> list[int]:

@@ -126,6 +126,8 @@ class LedgerEntry(Base):
     __table_args__ = (
         Index("ix_ledger_entry_entity_code_kind_seq", "entity_code", "kind", "seq"),
         Index("ix_ledger_entry_kind_occurred_on_seq", "kind", "occurred_on", "seq"),
+        Index("ix_ledger_entry_kind_authority_occurred_on_seq", "kind", "authority", "occurred_on", "seq"),
+        Index("ix_ledger_entry_kind_act_occurred_on_seq", "kind", "act", "occurred_on", "seq"),
         Index(
             "uq_ledger_entry_current_fact", "kind", "source_ref", "source", unique=True,
             sqlite_where=_CURRENT, postgresql_where=_CURRENT,
@@ -164,6 +166,9 @@ class LedgerEntry(Base):
     shown_from: Mapped[date | None]
     shown_until: Mapped[date | None]
     """Last day of publication; null: no end."""
+    authority: Mapped[str | None] = mapped_column(String(200))
+    """Who decided, and what it is about (`record.kinds.ACTS`): copied out of the payload, to browse by."""
+    act: Mapped[str | None] = mapped_column(String(200))
 
 
 class LedgerNode(Base):

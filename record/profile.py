@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.kit import db
 from record import codes, entities, listed, publication
 from record.models import Entity, FormerName
-from record.publication import Part
+from record.publication import Part, Published
 
 _OPENING, _CLOSING = "（([【〔「", "）)]】〕」"
 _HEADING = re.compile(r"(许可(?:经营)?项目|一般(?:经营)?项目)\s*[：:]")
@@ -56,6 +56,8 @@ class Profile:
     made_up: bool
     record: Sequence[Part]
     """The supervision record by kind."""
+    latest: Sequence[Published]
+    """What happened last, of every kind, the latest day first."""
 
     @property
     def address_is_shortened(self) -> bool:
@@ -75,6 +77,7 @@ def read(session: Session, code: str) -> Profile:
         as_received=received,
         made_up=entity.source == "demo",
         record=publication.parts(session, entity.code),
+        latest=publication.latest(session, entity.code),
     )
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, MetaData, String, Table, and_, func, or_, select, update
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, MetaData, String, Table, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
@@ -43,6 +43,8 @@ PUBLISHED = Table(
     Column("payload", JSON),
     Column("shown_until", Date),
     Column("disputed", Boolean),
+    Column("authority", String(200)),
+    Column("act", String(200)),
 )
 """The view (migration 0005): all that public code may read of the ledger."""
 
@@ -223,7 +225,14 @@ def parts(session: Session, code: str, *, each: int = 5) -> list[Part]:
     return [Part(kind, number[kind], of_entity(session, code, kind, limit=each)) for kind in SHOWN if number.get(kind)]
 
 
-def _published(rows: Iterable[Any]) -> list[Published]:
+SHOWN_COLUMNS = [PUBLISHED.c[name] for name in (
+    "seq", "id", "kind", "entity_code", "source", "occurred_on", "recorded_at", "payload", "shown_until", "disputed",
+)]  # fmt: skip
+"""The columns of a Published, in its order."""
+
+
+def published(rows: Iterable[Any]) -> list[Published]:
+    """Rows of SHOWN_COLUMNS."""
     return [Published(*row) for row in rows]
 
 
@@ -235,68 +244,32 @@ def counts(session: Session, code: str) -> dict[str, int]:
 
 def get(session: Session, seq: int) -> Published | None:
     """One entry, if it is published."""
-    return next(iter(_published(session.execute(select(PUBLISHED).where(PUBLISHED.c.seq == seq)))), None)
+    return next(iter(published(session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq == seq)))), None)
 
 
 def of_entity(session: Session, code: str, kind: str, *, before: int | None = None, limit: int = 20) -> list[Published]:
     """An entity's published entries of one kind, the newest first; `before`: only those below that seq."""
-    asked = select(PUBLISHED).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
+    asked = select(*SHOWN_COLUMNS).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
     if before is not None:
         asked = asked.where(PUBLISHED.c.seq < before)
-    return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
+    return published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
+
+
+def latest(session: Session, code: str, *, limit: int = 8) -> list[Published]:
+    """An entity's published entries of every kind, those of the latest days first."""
+    asked = select(PUBLISHED.c.seq).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN))
+    days = asked.order_by(func.coalesce(PUBLISHED.c.occurred_on, date.min).desc(), PUBLISHED.c.seq.desc()).limit(limit)
+    seqs = list(session.scalars(days))
+    found = {
+        one.seq: one for one in published(session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq.in_(seqs))))
+    }
+    return [found[seq] for seq in seqs if seq in found]
 
 
 def newest(session: Session, code: str, *, limit: int = 50) -> list[Published]:
     """An entity's published entries of every kind, the newest first."""
-    asked = select(PUBLISHED).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN))
-    return _published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
-
-
-@dataclass(frozen=True, slots=True)
-class Browsed:
-    """One line of a public list: the entry and who it is about."""
-
-    entry: Published
-    name: str
-    district: str | None
-
-
-def browse(
-    session: Session,
-    kind: str,
-    *,
-    district: str | None = None,
-    since: date | None = None,
-    until: date | None = None,
-    before: tuple[date, int] | None = None,
-    limit: int = 20,
-) -> list[Browsed]:
-    """Published entries of registered entities of one kind, the newest day first.
-
-    `before`: day and seq of the last one seen.
-    """
-    asked = (
-        select(PUBLISHED, _ENTITY.c.name, _ENTITY.c.district)
-        .join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code)
-        .where(PUBLISHED.c.kind == kind, PUBLISHED.c.occurred_on.is_not(None))
-    )
-    if district:
-        asked = asked.where(_ENTITY.c.district == district)
-    if since:
-        asked = asked.where(PUBLISHED.c.occurred_on >= since)
-    if until:
-        asked = asked.where(PUBLISHED.c.occurred_on <= until)
-    if before:
-        day, seq = before
-        same_day = and_(PUBLISHED.c.occurred_on == day, PUBLISHED.c.seq < seq)
-        asked = asked.where(PUBLISHED.c.occurred_on <= day, or_(PUBLISHED.c.occurred_on < day, same_day))
-    ordered = asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc()).limit(limit)
-    return [Browsed(Published(*row[:10]), row[10], row[11]) for row in session.execute(ordered)]
-
-
-def count_of(session: Session, kind: str) -> int:
-    """Number of published entries of one kind."""
-    return session.scalar(select(func.count()).select_from(PUBLISHED).where(PUBLISHED.c.kind == kind)) or 0
+    asked = select(*SHOWN_COLUMNS).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN))
+    return published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
 
 
 # ---- changes --------------------------------------------------------------------------------------------------------
@@ -334,8 +307,8 @@ def changes(
     rows = session.execute(asked.order_by(_ENTRY.c.seq).limit(limit)).all()
     shown = {
         one.seq: one
-        for one in _published(
-            session.execute(select(PUBLISHED).where(PUBLISHED.c.seq.in_([row.seq for row in rows]))).all()
+        for one in published(
+            session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq.in_([row.seq for row in rows]))).all()
         )
     }
     found = []

@@ -3,7 +3,7 @@
 from typing import Any
 
 from portal.kit import db, jobs
-from record import applications, feeds, publication
+from record import applications, feeds, kinds, publication, switches
 
 
 @jobs.task("record.join", on="entity.changed")
@@ -27,3 +27,16 @@ def mend_calendar(_items: list[Any]) -> None:
     """Compute anew the last days that rest on a calendar that was not out when they were set."""
     with db.writing() as session:
         applications.set_provisional_again(session)
+
+
+@jobs.task(switches.LEVEL)
+def level_flags(names: list[Any]) -> None:
+    """Bring entities' flags to what is shown of these kinds, or of those whose switch takes effect today."""
+    if not names:
+        with db.reading() as session:
+            names = switches.due_today(session)
+    for name in names:
+        after: str | None = "" if kinds.KINDS[name].listing else None
+        while after is not None:
+            with db.writing() as session:
+                after = switches.level_flags(session, name, after)

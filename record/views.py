@@ -1,8 +1,7 @@
 """Pages about one entity, and lists of published entries."""
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Path as InPath
@@ -12,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from portal.kit import db, errors, i18n, limits, shapes, web
 from portal.kit.limits import door
-from record import codes, entities, kinds, ledger, profile, publication
+from record import browsing, codes, entities, kinds, ledger, profile, publication, signed
 
 router = limits.router(include_in_schema=False)
 
@@ -124,26 +123,23 @@ def feed(request: Request, session: web.ReadingSession, code: str) -> Response:
     return Response(page.body, media_type="application/atom+xml")
 
 
-@dataclass(frozen=True, slots=True)
-class Browsing:
+def _filters(kind: str, query: QueryParams) -> browsing.Filters:
     """What a list's address asks for. What cannot be is left out: the address may be old."""
+    district = query.get("district")
+    return browsing.Filters(
+        kind,
+        district if district in codes.DISTRICTS else None,
+        query.get("authority", "")[:200].strip() or None,
+        query.get("act", "")[:200].strip() or None,
+        _day(query.get("since")),
+        _day(query.get("until")),
+    )
 
-    district: str | None
-    since: date | None
-    until: date | None
-    before: tuple[date, int] | None
 
-    @classmethod
-    def of(cls, query: QueryParams) -> Self:
-        district = query.get("district")
-        day, _, seq = query.get("before", "").partition("_")
-        last, number = _day(day), _number(seq)
-        return cls(
-            district if district in codes.DISTRICTS else None,
-            _day(query.get("since")),
-            _day(query.get("until")),
-            (last, number) if last and number is not None else None,
-        )
+def _seen_last(query: QueryParams) -> tuple[date, int] | None:
+    day, _, seq = query.get("before", "").partition("_")
+    last, number = _day(day), _number(seq)
+    return (last, number) if last and number is not None else None
 
 
 def _day(text: str | None) -> date | None:
@@ -174,22 +170,31 @@ def lists(request: Request, session: web.ReadingSession, kind: str) -> Response:
 
 
 def _browse(request: Request, session: web.ReadingSession, kind: str) -> Response:
-    asked = Browsing.of(request.query_params)
-    lines = publication.browse(
-        session, kind, district=asked.district, since=asked.since, until=asked.until, before=asked.before,
-        limit=PER_PAGE,
-    )  # fmt: skip
+    asked = _filters(kind, request.query_params)
+    before = _seen_last(request.query_params)
+    lines = browsing.browse(session, asked, before=before, limit=PER_PAGE)
     last = lines[-1].entry if len(lines) == PER_PAGE else None
     return web.page(
         request,
         "record/browse.html",
         kind=kind,
         asked=asked,
+        before=before,
         lines=lines,
-        total=publication.count_of(session, kind),
+        total=browsing.count(session, asked),
+        counted=browsing.COUNTED,
         more=f"{last.occurred_on}_{last.seq}" if last else None,
         districts=codes.DISTRICTS,
+        authorities=browsing.authorities(session, kind),
+        acts=browsing.acts(session, kind),
     )
+
+
+@router.get("/ledger")
+@door(who="anyone", limit="300/minute")
+def the_ledger(request: Request, session: web.ReadingSession) -> Response:
+    """What the ledger is, its signed head, and how anyone can check both."""
+    return web.page(request, "record/ledger.html", head=signed.head(session))
 
 
 @router.get("/ledger/{seq}")

@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from portal.kit import db, keys
+from portal.kit import db, jobs, keys
 from record import feeds, ledger, merkle, publication
 from record.codes import made_up
 from record.ledger import Fact
 from record.models import Entity, LedgerEntry, Unmatched
 from search import engine, index
 from search.engine import Filters
+from tests.officers import add_officer, form_token, sign_in
 
 AUTHORITY = "上海市黄浦区市场监督管理局"
 
@@ -160,13 +161,53 @@ def test_lists_are_filtered_by_district_and_day_and_walked_without_gap_or_repeti
     found: list[str] = []
     url: str | None = f"/records/inspection?district=310115&since={today - timedelta(days=30)}"
     while url:
-        page = client.get(url).text
+        page = client.get(url).text.split('class="hits"', 1)[1]
         found += [line.split("项")[0] for line in page.split("奇观异想第")[1:]]
         more = page.split('rel="next" href="')
         url = more[1].split('"')[0].replace("&amp;", "&") if len(more) > 1 else None
     assert sorted(found, key=int) == [str(number) for number in range(45)]
-    assert "奇观异想" not in client.get("/records/inspection?district=310101").text
-    assert "奇观异想" not in client.get(f"/records/inspection?until={today - timedelta(days=60)}").text
+    for elsewhere in ("district=310101", f"until={today - timedelta(days=60)}"):
+        assert 'class="hits"' not in client.get(f"/records/inspection?{elsewhere}").text
+
+
+def test_lists_are_filtered_by_authority_and_type_of_act_and_offer_only_what_is_shown(
+    client: TestClient, entity: Entity
+) -> None:
+    today = publication.today()
+    said = {"content": "罚款", "gravity": "general"}
+    acts = ["奇观异想甲", "奇观异想乙", "奇观异想丙"]
+    facts = [fact(entity, "penalty", number, today, act=act, **said) for number, act in enumerate(acts)]
+    facts[1] = facts[1]._replace(payload=facts[1].payload | {"authority": "上海市虚构区应急管理局"})
+    seqs = store(*facts).seqs
+    listed = client.get("/records/penalty?act=奇观异想甲").text.split('class="hits"', 1)[1]
+    assert ("奇观异想甲" in listed, "奇观异想乙" in listed) == (True, False)
+    listed = client.get("/records/penalty?authority=上海市虚构区应急管理局").text.split('class="hits"', 1)[1]
+    assert ("奇观异想甲" in listed, "奇观异想乙" in listed) == (False, True)
+    withdraw(seqs[2])
+    page = client.get("/records/penalty").text
+    assert '<option value="奇观异想甲">' in page
+    assert "奇观异想丙" not in page
+
+
+def test_a_kind_that_may_not_be_shown_here_is_gone_everywhere_until_it_may(client: TestClient, entity: Entity) -> None:
+    listing = fact(entity, "judgment_debtor", 1, publication.today(), court="奇观异想法院", case_number="奇观异想执1号")
+    store(listing)
+    sign_in(client, add_officer(roles=["administrator"]))
+    for public_here, there in (("no", False), ("yes", True)):
+        form = {
+            "form_token": form_token(client), "kind": "judgment_debtor", "since": publication.today().isoformat(),
+            "public_here": public_here, "because": "国办发〔2025〕22号",
+        }  # fmt: skip
+        assert client.post("/desk/kinds", data=form, follow_redirects=False).status_code == 303
+        jobs.drain()
+        for path in (
+            f"/entities/{entity.code}",
+            "/lists/judgment_debtor",
+            "/api/v1/changes?limit=1000",
+            f"/entities/{entity.code}/feed.atom",
+        ):
+            assert ("奇观异想" in client.get(path).text) == there, path
+        assert (client.get(f"/api/v1/entities/{entity.code}").json()["flags"] == ["judgment_debtor"]) == there
 
 
 def test_all_of_one_kind_is_paged_in_the_api_and_on_the_page(client: TestClient, entity: Entity) -> None:

@@ -1,4 +1,4 @@
-"""Objections and repairs, redactions, the calendar; entries that are being disputed"""
+"""Objections and repairs, redactions, the calendar; entries by authority and type of act, and those disputed"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,15 @@ branch_labels = None
 depends_on = None
 
 TODAY = {"sqlite": "date('now', '+8 hours')", "postgresql": "(now() AT TIME ZONE 'Asia/Shanghai')::date"}
+ACTS = {
+    "permit": "category",
+    "penalty": "act",
+    "inspection": "subject",
+    "abnormal_listing": "ground",
+    "serious_violation": "ground",
+    "judgment_debtor": "performance",
+    "commendation": "title",
+}
 PUBLISHED = """
 CREATE VIEW published_entry AS
 SELECT seq, id, kind, entity_code, source, occurred_on, recorded_at, payload, shown_until{more}
@@ -27,7 +36,7 @@ WHERE visibility = 'public'
     (SELECT public_here FROM kind_switch
      WHERE kind_switch.kind = entry.kind AND since <= {today} ORDER BY since DESC LIMIT 1), TRUE)
 """
-DISPUTED = """,
+MORE = """, authority, act,
   EXISTS(
     SELECT 1 FROM application
     WHERE application.entry_seq = entry.seq AND application."case" = 'objection'
@@ -89,11 +98,34 @@ def upgrade() -> None:
         sa.Column("because", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_calendar_day")),
     )
-    _view(DISPUTED)
+    _by_authority_and_act()
+    _view(MORE)
+
+
+def _by_authority_and_act() -> None:
+    with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("authority", sa.String(length=200), nullable=True))
+        batch_op.add_column(sa.Column("act", sa.String(length=200), nullable=True))
+    said = "payload ->> '{field}'"
+    cases = " ".join(f"WHEN '{kind}' THEN {said.format(field=field)}" for kind, field in ACTS.items())
+    authority = f"COALESCE({said.format(field='authority')}, {said.format(field='court')})"
+    op.execute(
+        f"UPDATE ledger_entry SET authority = substr({authority}, 1, 200), "  # noqa: S608 our own names
+        f"act = substr(CASE kind {cases} END, 1, 200) WHERE payload IS NOT NULL"
+    )
+    for column in ("authority", "act"):
+        op.create_index(
+            f"ix_ledger_entry_kind_{column}_occurred_on_seq", "ledger_entry", ["kind", column, "occurred_on", "seq"]
+        )
 
 
 def downgrade() -> None:
     _view("")
+    for column in ("authority", "act"):
+        op.drop_index(f"ix_ledger_entry_kind_{column}_occurred_on_seq", "ledger_entry")
+    with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
+        batch_op.drop_column("act")
+        batch_op.drop_column("authority")
     op.drop_table("calendar_day")
     op.drop_table("redaction")
     op.drop_table("application")

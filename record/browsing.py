@@ -1,0 +1,104 @@
+"""Lists of published entries of one kind in the whole city, narrowed by authority, district, type of act and day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, TextClause, and_, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from record.models import Entity
+from record.publication import PUBLISHED, SHOWN_COLUMNS, Published
+
+COUNTED = 10_000
+"""As far as entries are counted: nobody reads on to the ten thousandth, and counting millions takes seconds."""
+MOST_CHOICES = 300
+
+_ENTITY = cast(Table, Entity.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to."""
+
+    kind: str
+    district: str | None = None
+    authority: str | None = None
+    act: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """One line of a public list: the entry and who it is about."""
+
+    entry: Published
+    name: str
+    district: str | None
+
+
+def browse(
+    session: Session, filters: Filters, *, before: tuple[date, int] | None = None, limit: int = 20
+) -> list[Browsed]:
+    """Published entries of registered entities, the newest day first. `before`: day and seq of the last one seen."""
+    asked = _joined(filters, *SHOWN_COLUMNS, _ENTITY.c.name, _ENTITY.c.district)
+    if before:
+        day, seq = before
+        same_day = and_(PUBLISHED.c.occurred_on == day, PUBLISHED.c.seq < seq)
+        asked = asked.where(PUBLISHED.c.occurred_on <= day, or_(PUBLISHED.c.occurred_on < day, same_day))
+    ordered = asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc()).limit(limit)
+    width = len(SHOWN_COLUMNS)
+    return [Browsed(Published(*row[:width]), *row[width:]) for row in session.execute(ordered)]
+
+
+def count(session: Session, filters: Filters) -> int:
+    """How many entries the filters leave; COUNTED when there are as many or more."""
+    some = _joined(filters, PUBLISHED.c.seq).limit(COUNTED).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _joined(filters: Filters, *columns: Any) -> Any:
+    wanted: list[ColumnElement[bool]] = [PUBLISHED.c.kind == filters.kind, PUBLISHED.c.occurred_on.is_not(None)]
+    if filters.district:
+        wanted.append(_ENTITY.c.district == filters.district)
+    if filters.authority:
+        wanted.append(PUBLISHED.c.authority == filters.authority)
+    if filters.act:
+        wanted.append(PUBLISHED.c.act == filters.act)
+    if filters.since:
+        wanted.append(PUBLISHED.c.occurred_on >= filters.since)
+    if filters.until:
+        wanted.append(PUBLISHED.c.occurred_on <= filters.until)
+    return select(*columns).join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code).where(*wanted)
+
+
+_NEXT = "SELECT {column} FROM published_entry WHERE kind = :kind AND {column} > {after} ORDER BY {column} LIMIT 1"
+_CHOICES = """
+WITH RECURSIVE choice(value, n) AS (
+  SELECT ({first}), 1
+  UNION ALL
+  SELECT ({later}), n + 1 FROM choice WHERE choice.value IS NOT NULL AND n < :most
+)
+SELECT value FROM choice WHERE value IS NOT NULL
+"""
+
+
+def _choices(column: str) -> TextClause:
+    first, later = (_NEXT.format(column=column, after=after) for after in ("''", "choice.value"))
+    return text(_CHOICES.format(first=first, later=later))
+
+
+# One look-up in the index for each value, where DISTINCT would read every entry of the kind.
+_AUTHORITIES, _ACTS = _choices("authority"), _choices("act")
+
+
+def authorities(session: Session, kind: str) -> Sequence[str]:
+    """Authorities that decided entries of a kind, at most MOST_CHOICES."""
+    return session.scalars(_AUTHORITIES, {"kind": kind, "most": MOST_CHOICES}).all()
+
+
+def acts(session: Session, kind: str) -> Sequence[str]:
+    """Types of act among entries of a kind, at most MOST_CHOICES."""
+    return session.scalars(_ACTS, {"kind": kind, "most": MOST_CHOICES}).all()

@@ -1,0 +1,177 @@
+"""Every public address is asked, and nothing that must not leave is in any answer: personal numbers, people, what was
+withdrawn or redacted, and the street number of somebody's home."""
+
+import csv
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from portal.kit import db, jobs
+from record import feeds, kinds, ledger, publication, redaction
+from record.models import Entity, LedgerEntry
+from tests.officers import add_officer
+
+IDENTITY, PHONE, ACCOUNT = "110101199003074514", "13812341234", "6222021234567890128"
+SECRETS = {
+    "an identity number": IDENTITY,
+    "a mobile number": PHONE,
+    "a bank account": ACCOUNT,
+    "a person's name": "欧阳奇观",
+    "what was withdrawn": "已撤回之奇观",
+    "what was redacted": "已涂销之奇观",
+    "what closed by its term": "已到期之奇观",
+    "a minor one": "轻微之奇观",
+    "an officer's reason": "内部理由之奇观",
+    "the number of somebody's house": "8848号",
+}
+HEADER = [
+    "CF_XDR_MC", "CF_XDR_LB", "CF_XDR_SHXYM", "CF_XDR_ZJHM", "CF_FRDB", "CF_WSH", "CF_WFXW", "CF_SY", "CF_CFLB",
+    "CF_NR", "CF_NR_FK", "CF_JDRQ", "CF_CFJG", "失信严重程度",
+]  # fmt: skip
+
+
+def row(entity: Entity | None, number: int, act: str, day: str, gravity: str = "一般") -> list[str]:
+    facts = f"当事人联系人手机{PHONE}，身份证号{IDENTITY}，账号{ACCOUNT}。"
+    party = [entity.name, "法人及非法人组织", entity.code, ""] if entity else ["欧阳奇观", "自然人", "", IDENTITY]
+    return [
+        *party, "欧阳奇观" if entity is None else "", f"沪罚〔2026〕{number}号", act, facts, "罚款",
+        "罚款", "2", day, "上海市虚构区市场监管局", gravity,
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def shop(filled: str, tmp_path: Path) -> Entity:
+    """An individual business about which everything is known that must not leave, and one penalty that may."""
+    with db.writing() as session:
+        entity = session.scalars(select(Entity).where(Entity.code.startswith("92")).order_by(Entity.code)).first()
+        assert entity is not None
+        entity.address = "上海市徐汇区桂林路8848号"
+        code = entity.code
+    with db.reading() as session:
+        entity = session.get_one(Entity, code)
+        session.expunge_all()
+    today = publication.today()
+    recent = today.isoformat()
+    rows = [
+        row(entity, 1, "可见之奇观", recent),
+        row(entity, 2, "已撤回之奇观", recent),
+        row(entity, 3, "已涂销之奇观", recent),
+        row(entity, 4, "已到期之奇观", publication.months_after(today, -13).isoformat()),
+        row(entity, 5, "轻微之奇观", recent, "轻微"),
+        row(None, 6, "自然人之奇观", recent),
+    ]
+    path = tmp_path / "penalties.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+    assert feeds.import_file("penalty", path, source="test").added == len(rows)
+    _withdraw_and_redact()
+    jobs.drain()
+    return entity
+
+
+def _withdraw_and_redact() -> None:
+    with db.reading() as session:
+        said: dict[str, int] = {
+            entry.payload["act"]: entry.seq
+            for entry in session.scalars(select(LedgerEntry).where(LedgerEntry.kind == "penalty"))
+            if entry.payload
+        }
+    with db.writing() as session:
+        publication.withdraw(session, [said["已撤回之奇观"]], "repaired")
+    officers = [add_officer(f"officer.{number}", roles=["reviewer"]) for number in (1, 2)]
+    asking, granting = (_officer(someone.id) for someone in officers)
+    with db.writing() as session:
+        asked = redaction.ask(session, asking, said["已涂销之奇观"], "内部理由之奇观").id
+    with db.writing() as session:
+        redaction.grant(session, granting, asked)
+
+
+def _officer(number: int) -> Any:
+    from portal.kit.accounts import Account, Officer
+
+    with db.reading() as session:
+        account = session.get_one(Account, number)
+        return Officer(account.id, account.name, account.department, account.district, frozenset(account.roles))
+
+
+def addresses(client: TestClient, entity: Entity) -> list[str]:
+    """Every public GET route with each value that its path can take here, and what lists can be asked for."""
+    with db.reading() as session:
+        seqs = range(ledger.size(session))
+    values: dict[str, list[str]] = {
+        "code": [entity.code],
+        "kind": [*kinds.KINDS],
+        "seq": [*map(str, seqs)],
+        "path": ["site.css"],
+    }
+    found: list[str] = []
+    for route in client.app.routes:  # type: ignore[attr-defined]
+        if not isinstance(route, APIRoute) or "GET" not in route.methods or route.path.startswith("/desk"):
+            continue
+        paths = [route.path]
+        for name in re.findall(r"{(\w+)", route.path):
+            paths = [
+                re.sub(rf"{{{name}(:\w+)?}}", value, path) for path in paths for value in values.get(name, ["unknown"])
+            ]
+        found += paths
+    kinds_asked = [f"/api/v1/entities/{entity.code}/entries?kind={kind}" for kind in kinds.SHOWN]
+    asked = [
+        "/search?q=奇观",
+        f"/search?q={entity.name}",
+        "/search?q=8848",
+        "/api/v1/entities?q=奇观",
+        "/api/v1/suggest?q=奇观",
+    ]
+    proofs = [f"/api/v1/ledger/inclusion?seq={seq}&size={len(seqs)}" for seq in seqs]
+    return [
+        *found,
+        *kinds_asked,
+        *asked,
+        *proofs,
+        "/api/v1/changes?limit=1000",
+        "/api/v1/changes?kind=penalty&limit=1000",
+    ]
+
+
+def follow(client: TestClient, first: list[str]) -> dict[str, str]:
+    """The answers at these addresses and at all that they link to within the site, a few hundred at most."""
+    answers: dict[str, str] = {}
+    waiting = list(dict.fromkeys(first))
+    while waiting and len(answers) < 600:
+        path = waiting.pop(0)
+        response = client.get(path)
+        assert response.status_code < 500, path
+        text = read(response.content, response.headers.get("content-type", ""))
+        answers[path] = text
+        if "html" in response.headers.get("content-type", ""):
+            for link in re.findall(r'href="(/[^"#]*)', text):
+                target = unescape(link)
+                if target not in answers and target not in waiting and not target.startswith(("/static", "/desk")):
+                    waiting.append(target)
+    return answers
+
+
+def read(content: bytes, kind: str) -> str:
+    """What an answer says, as text."""
+    return content.decode("utf-8", "replace")
+
+
+@pytest.mark.usefixtures("unlimited")
+def test_nothing_that_must_not_leave_is_in_any_public_answer(client: TestClient, shop: Entity) -> None:
+    answers = follow(client, addresses(client, shop))
+    assert any("可见之奇观" in text for text in answers.values()), "what may be seen is seen"
+    assert len(answers) > 40
+    told = {
+        (what, path)
+        for path, text in answers.items()
+        for what, secret in SECRETS.items()
+        if secret in unescape(unquote(text)) and secret not in unquote(path)
+    }
+    assert told == set()
