@@ -31,6 +31,10 @@ TIMETABLE = {
         "schedule": crontab(minute=5, hour=0),
         "args": ("record.close_windows",),
     },
+    "deliver what is due and what a crash left lying": {
+        "schedule": crontab(minute="*/5"),
+        "args": ("record.deliver",),
+    },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
         "schedule": crontab(minute=30, hour=3),

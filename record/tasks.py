@@ -3,7 +3,7 @@
 from typing import Any
 
 from portal.kit import db, jobs
-from record import feeds, publication
+from record import feedback, feeds, ledger, publication, subscriptions
 
 
 @jobs.task("record.join", on="entity.changed")
@@ -20,3 +20,16 @@ def close_windows(_items: list[Any]) -> None:
     while closed:
         with db.writing() as session:
             closed = publication.close_windows(session)
+
+
+@jobs.task("record.deliver", on=ledger.APPENDED)
+def deliver(_items: list[Any]) -> None:
+    """Give every subscription that is due its run."""
+    feedback.wake()
+
+
+@jobs.task(subscriptions.DELIVER)
+def deliver_to(subscription_ids: list[Any]) -> None:
+    """Let subscriptions go on."""
+    for subscription_id in subscription_ids:
+        feedback.deliver(subscription_id)
