@@ -196,8 +196,8 @@ def _next(run: _Run) -> tuple[int, dict[str, Any] | None]:
 
 def _districts(session: Session, changes: Sequence[Change]) -> dict[str, str | None]:
     codes = {change.entry.entity_code for change in changes if change.entry}
-    found = session.execute(select(Entity.code, Entity.district).where(Entity.code.in_(codes)))
-    return dict(found.tuples())
+    found = session.execute(select(Entity.code, Entity.district).where(Entity.code.in_(codes))).all()
+    return dict(found)
 
 
 def _moved(run: _Run, seq: int, *, taken: bool = False) -> bool:
