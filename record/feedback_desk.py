@@ -1,7 +1,7 @@
 """Officers' page of the platforms that follow the record: how each stands, and what administrators can do about it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Form, Request, Response
 from fastapi import Path as InPath
@@ -22,13 +22,25 @@ HOME = "/desk/deliveries"
 Id = Annotated[int, InPath(ge=1, le=2**31 - 1)]
 
 
+class _Typed(NamedTuple):
+    """What stands in the form: a refusal gives it back."""
+
+    name: str
+    url: str
+    chosen: frozenset[str]
+    """Kinds, districts and the beginning."""
+
+
+_NOTHING = _Typed("", "", frozenset())
+
+
 def _page(
     request: Request,
     session: Session,
     *,
     made: tuple[Subscription, str] | None = None,
     refused: PortalError | None = None,
-    typed: tuple[str, str] = ("", ""),
+    typed: _Typed = _NOTHING,
 ) -> Response:
     return web.page(
         request,
@@ -71,7 +83,7 @@ def add(
             session, name=name, url=url, kinds=kind, districts=district, from_now=start == "now", by=officer
         )
     except PortalError as refusal:
-        return _page(request, session, refused=refusal, typed=(name, url))
+        return _page(request, session, refused=refusal, typed=_Typed(name, url, frozenset((*kind, *district, start))))
     return _page(request, session, made=made)
 
 

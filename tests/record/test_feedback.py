@@ -551,12 +551,13 @@ def test_a_platform_that_cannot_be_added_is_refused_in_the_form(platform: Platfo
         {"url": "ftp://platform.example/"},
         {"url": "https://user:word@platform.example/"},
         {"url": "https://platform.example/" + "x" * 500},
-        {"kind": "desk_action"},
+        {"kind": ["penalty", "desk_action"]},
         {"district": "999999"},
     ):
         answer = client.post(HOME, data=form | wrong)
         assert answer.status_code == 422, wrong
         assert 'role="alert"' in answer.text
+        assert ('value="penalty" checked' in answer.text) == ("kind" in wrong), "what was chosen is given back"
     with db.reading() as session:
         assert len(subscriptions.standings(session)) == 1
 
@@ -593,6 +594,9 @@ def test_an_operator_adds_lists_rewinds_and_replays_on_the_command_line(platform
     assert portal("replay", "监管平台").exit_code == 0
     work()
     assert platform.seqs == [*seqs, seqs[1], seqs[1]]
+    ahead = portal("rewind", "监管平台", "--to", "999")
+    assert ahead.exit_code == 1
+    assert re.search(r"below \d+,", ahead.output)
     assert portal("replay", "没有的平台").exit_code == 1
     assert portal("add", "--name", "甲", "--url", "ftp://platform.example/").exit_code == 1
 
