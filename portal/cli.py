@@ -4,7 +4,6 @@ Long work shows its progress on a terminal; with `--json` the last line is a sum
 1 refused input or a failed check, 2 wrong usage.
 """
 
-import json
 import os
 import signal
 import socket
@@ -21,6 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from portal import subscribers
+from portal.console import AsJson, finish, refusals_told
+
 if TYPE_CHECKING:
     from portal.kit.accounts import Enrolment
 
@@ -29,8 +31,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys of departments and partn
 app.add_typer(keys, name="keys")
 staff = typer.Typer(no_args_is_help=True, help="Accounts of officers, who work at /desk.")
 app.add_typer(staff, name="staff")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print a one-line JSON summary as the last line.")]
+app.add_typer(subscribers.app, name="subscribers")
 
 
 class ImportKind(StrEnum):
@@ -74,10 +75,6 @@ def _progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _finish(summary: dict[str, Any], sentence: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else sentence)
 
 
 WEB_FIRST_SECONDS = 2.0
@@ -199,7 +196,7 @@ def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> Non
             feeds.join_all()
         index.bring_level(in_bulk=summary.baseline and not first_load.began, progress=told)
     seconds = round(time.monotonic() - started, 2)
-    _finish(
+    finish(
         {**summary.as_dict(), "seconds": seconds},
         f"{summary.rows} rows in {seconds} s: {summary.added} added, {summary.changed} changed, "
         f"{summary.unchanged} unchanged, {summary.rejected} rejected.",
@@ -228,7 +225,7 @@ def _import_feed(kind: ImportKind, files: list[Path], source: str, *, as_json: b
     counts = ("rows", "added", "changed", "unchanged", "rejected", "unmatched")
     total = {count: sum(summary[count] for summary in summaries) for count in counts}
     sentence = ", ".join(f"{number} {count}" for count, number in total.items())
-    _finish({**total, "files": summaries}, f"{sentence}.", as_json=as_json)
+    finish({**total, "files": summaries}, f"{sentence}.", as_json=as_json)
 
 
 @app.command()
@@ -238,7 +235,7 @@ def verify(as_json: AsJson = False) -> None:
 
     with _progress("Verifying") as told:
         report = verification.verify(told)
-    _finish(
+    finish(
         {**asdict(report), "holds": report.holds},
         f"{report.entries} entries hold; root {report.root}."
         if report.holds
@@ -264,7 +261,7 @@ def demo(
         added = made_up.fill(entities, progress=told)
     with _progress("Indexing") as told:
         index.bring_level(in_bulk=added > 0, progress=told)
-    _finish({"added": added}, f"{added} made-up entities added.", as_json=as_json)
+    finish({"added": added}, f"{added} made-up entities added.", as_json=as_json)
 
 
 @app.command()
@@ -276,7 +273,7 @@ def reindex(as_json: AsJson = False) -> None:
     with _progress("Indexing") as told:
         size = index.rebuild(told)
     seconds = round(time.monotonic() - started, 2)
-    _finish({"entities": size, "seconds": seconds}, f"{size} entities indexed in {seconds} s.", as_json=as_json)
+    finish({"entities": size, "seconds": seconds}, f"{size} entities indexed in {seconds} s.", as_json=as_json)
 
 
 @app.command()
@@ -285,7 +282,7 @@ def purge(as_json: AsJson = False) -> None:
     from portal.kit import access, idempotency, jobs
 
     forgotten, answers, days = jobs.purge(), idempotency.purge(), access.purge()
-    _finish(
+    finish(
         {"jobs": forgotten, "answers": answers, "access_days": days},
         f"{forgotten} finished jobs, {answers} kept answers and {days} days of the access log forgotten.",
         as_json=as_json,
@@ -330,7 +327,7 @@ def keys_create(
             acts.keep(session, "key_create", about=f"key {made.prefix}", by=None, details={"owner": made.owner})
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    _finish({"key": text, **_about(made)}, text, as_json=as_json)
+    finish({"key": text, **_about(made)}, text, as_json=as_json)
 
 
 @keys.command("rotate")
@@ -342,10 +339,10 @@ def keys_rotate(prefix: str, expires_days: ExpiresDays = 365, as_json: AsJson = 
     from portal.kit import keys as api_keys
     from record import acts
 
-    with _refusals_told(), db.writing() as session:
+    with refusals_told(), db.writing() as session:
         made, text = api_keys.rotate(session, prefix, lifetime=timedelta(days=expires_days))
         acts.keep(session, "key_rotate", about=f"key {prefix}", by=None, details={"successor": made.prefix})
-    _finish({"key": text, **_about(made)}, text, as_json=as_json)
+    finish({"key": text, **_about(made)}, text, as_json=as_json)
 
 
 @keys.command("revoke")
@@ -355,26 +352,14 @@ def keys_revoke(prefix: str, as_json: AsJson = False) -> None:
     from portal.kit import keys as api_keys
     from record import acts
 
-    with _refusals_told(), db.writing() as session:
+    with refusals_told(), db.writing() as session:
         ended = api_keys.revoke(session, prefix)
         acts.keep(session, "key_revoke", about=f"key {ended.prefix}", by=None)
-    _finish(_about(ended), f"Key {ended.prefix} of {ended.owner} works no longer.", as_json=as_json)
+    finish(_about(ended), f"Key {ended.prefix} of {ended.owner} works no longer.", as_json=as_json)
 
 
 def _about(key: Any) -> dict[str, Any]:
     return {"prefix": key.prefix, "owner": key.owner, "scopes": key.scopes, "expires_on": f"{key.expires_at:%Y-%m-%d}"}
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Say a refusal on standard error and end with 1."""
-    from portal.kit.errors import PortalError
-
-    try:
-        yield
-    except PortalError as refusal:
-        typer.echo(f"{refusal.title} {refusal.remedy}", err=True)
-        raise typer.Exit(1) from refusal
 
 
 PasswordFile = Annotated[
@@ -402,7 +387,7 @@ def staff_add(
     if district is not None and district not in DISTRICTS:
         raise typer.BadParameter(f"{district} is none of {', '.join(DISTRICTS)}", param_hint="--district")
     password_hash = _new_password(login, password_file)
-    with _refusals_told(), db.writing() as session:
+    with refusals_told(), db.writing() as session:
         enrolment = accounts.add_officer(
             session,
             login=login,
@@ -430,7 +415,7 @@ def staff_renew(
     from record import acts
 
     password_hash = _new_password(login, password_file)
-    with _refusals_told(), db.writing() as session:
+    with refusals_told(), db.writing() as session:
         enrolment = accounts.renew(session, login, password_hash=password_hash)
         acts.keep(session, "account_renew", about=f"account {enrolment.account_id}", by=None)
     _show(enrolment, as_json=as_json)
@@ -446,7 +431,7 @@ def _new_password(login: str, file: Path | None) -> str:
         password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     else:
         password = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    with _refusals_told():
+    with refusals_told():
         passwords.check(password, login=login)
         return passwords.hashed(password)
 
@@ -457,7 +442,7 @@ def _show(enrolment: "Enrolment", *, as_json: bool) -> None:
 
     if not as_json:
         segno.make(enrolment.otpauth, error="l").terminal(compact=True)
-    _finish(
+    finish(
         {"account": enrolment.account_id, "login": enrolment.login, "otpauth": enrolment.otpauth},
         f"{enrolment.otpauth}\n\nThis is shown once. Scan it with an authenticator (RFC 6238), then sign in at /desk.",
         as_json=as_json,

@@ -39,6 +39,10 @@ TIMETABLE = {
         "schedule": crontab(minute=15, hour=0),
         "args": ("record.mend_calendar",),
     },
+    "deliver what is due and what a crash left lying": {
+        "schedule": crontab(minute="*/5"),
+        "args": ("record.deliver",),
+    },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
         "schedule": crontab(minute=30, hour=3),

@@ -19,8 +19,8 @@ from portal.kit.limits import door
 from portal.kit.shapes import Instant, Query
 from portal.kit.web import ReadingSession, WritingSession
 from record import entities, feeds, kinds, ledger, publication, signed
+from record.items import ChangeItem, Entry, change_item, entry_item
 from record.listed import Listed
-from record.publication import Change, Published
 
 router = limits.router(tags=["Entities"])
 
@@ -91,23 +91,6 @@ KindName = Literal[
 assert set(kinds.SHOWN) == set(KindName.__args__)  # type: ignore[attr-defined]
 
 
-class Entry(BaseModel):
-    """One published fact of the supervision record."""
-
-    seq: int = Field(description="Place in the ledger; see /ledger/inclusion for its proof.")
-    id: str
-    kind: str
-    entity_code: str
-    occurred_on: date | None = Field(description="Date of the document.")
-    recorded_at: Instant
-    source: str
-    payload: dict[str, Any] = Field(description="By kind; sums are decimal texts in yuan.")
-    published_until: date | None = Field(description="The last day of publication; null when no end is known.")
-    repair_from: date | None = Field(description="The first day on which repair may be applied for.")
-    rule: str | None = Field(description="What the two days follow from.")
-    disputed: bool = Field(description="An objection to it is being examined.")
-
-
 class RecordPart(BaseModel):
     """An entity's entries of one kind."""
 
@@ -132,25 +115,6 @@ class EntryPage(BaseModel):
     items: list[Entry]
     total: int
     next: str | None
-
-
-def entry_item(entry: Published) -> dict[str, Any]:
-    """The values of an Entry."""
-    term = entry.term
-    return {
-        "seq": entry.seq,
-        "id": entry.id,
-        "kind": entry.kind,
-        "entity_code": entry.entity_code,
-        "occurred_on": entry.occurred_on,
-        "recorded_at": entry.recorded_at,
-        "source": entry.source,
-        "payload": entry.payload,
-        "published_until": entry.shown_until,
-        "repair_from": term.repair_from,
-        "rule": term.rule.source if term.rule else None,
-        "disputed": entry.disputed,
-    }
 
 
 @router.get("/entities/{code}", response_model=EntityFile)
@@ -297,34 +261,10 @@ class ChangesQuery(Query):
     kind: KindName | None = Field(None, description="Only this kind, and withdrawals of it.")
 
 
-class ChangeItem(BaseModel):
-    """A step of the ledger. Without `entry` it is a tombstone: what you hold under this `id` must not be used."""
-
-    seq: int
-    id: str
-    kind: str
-    recorded_at: Instant
-    entry: Entry | None
-    withdrawn: str | None = Field(description="Of a withdrawal: `id` of the entry that is withdrawn.")
-    data_set: str | None = Field(description="Of a withdrawal: kind of that entry.")
-
-
 class ChangePage(BaseModel):
     items: list[ChangeItem]
     total: int = Field(description="Steps in the whole ledger, those that are not public included.")
     next: str | None = Field(description="What to send as `after` for the next page; null at the end.")
-
-
-def _change_item(change: Change) -> dict[str, Any]:
-    return {
-        "seq": change.seq,
-        "id": change.id,
-        "kind": change.kind,
-        "recorded_at": change.recorded_at,
-        "entry": entry_item(change.entry) if change.entry else None,
-        "withdrawn": change.withdrawn,
-        "data_set": change.data_set,
-    }
 
 
 @router.get("/changes", response_model=ChangePage, tags=["Ledger"])
@@ -333,8 +273,9 @@ def read_changes(
     request: Request, session: ReadingSession, query: Annotated[ChangesQuery, InQuery()]
 ) -> Mapping[str, Any] | Response:
     """What changed, in the ledger's order. `Accept: application/x-ndjson` gives one step a line."""
-    found, after = publication.changes(session, after=query.after, limit=query.limit, kind=query.kind)
-    items = list(map(_change_item, found))
+    wanted = (query.kind,) if query.kind else ()
+    found, after = publication.changes(session, after=query.after, limit=query.limit, kinds=wanted)
+    items = list(map(change_item, found))
     if "application/x-ndjson" in request.headers.get("accept", ""):
         lines = "".join(ChangeItem.model_validate(one).model_dump_json() + "\n" for one in items)
         headers = {"Link": f'</api/v1/changes?after={after}>; rel="next"'} if after is not None else {}

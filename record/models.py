@@ -230,6 +230,41 @@ class Unmatched(Base):
     """`record.names.fold` of the party's name."""
 
 
+class Subscription(Base):
+    """An outside platform to which the public steps of the ledger are delivered, and how far it has come."""
+
+    __tablename__ = "subscription"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    url: Mapped[str] = mapped_column(String(500))
+    """May carry the receiver's own token: shown and logged by its host alone."""
+    secret: Mapped[str] = mapped_column(String(200))
+    """What deliveries are signed with, sealed: whoever reads a copy of the database can sign nothing."""
+    old_secret: Mapped[str | None] = mapped_column(String(200))
+    """While the secret is being changed: the one before, sealed; signs too until `old_secret_until`."""
+    old_secret_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kinds: Mapped[list[str]] = mapped_column(JSON)
+    """Of `record.kinds.SHOWN`; empty: all."""
+    districts: Mapped[list[str]] = mapped_column(JSON)
+    """Of `record.codes.DISTRICTS`; empty: all."""
+    cursor: Mapped[int] = mapped_column(BigInteger)
+    """`seq` of the last step that was taken by the platform or is none of its; -1 before the first."""
+    state: Mapped[str] = mapped_column(String(8))
+    """`active`; `paused` by an officer; `dead`: given up at the step behind the cursor until an officer resumes it."""
+    tries: Mapped[int]
+    """Failed attempts at the step behind the cursor."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Null: at once."""
+    last_error: Mapped[str | None] = mapped_column(String(16))
+    """A `portal.kit.webhooks.Reason`; null once a delivery was taken."""
+    last_delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    run: Mapped[str | None] = mapped_column(String(16))
+    """The one run that may send now, until `leased_until`."""
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class KindSwitch(Base):
     """Whether this portal shows a kind, from a day on: some sectors' records may not be shown by others."""
 

@@ -6,13 +6,29 @@ are dated data with their sources (`clocks.toml`).
 """
 
 import calendar
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, MetaData, String, Table, func, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    FromClause,
+    MetaData,
+    String,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
@@ -285,25 +301,40 @@ class Change:
     recorded_at: datetime
     entry: Published | None
     """None: a tombstone."""
+    supersedes: str | None = None
+    """Of an entry that says a fact anew, or takes it back: `id` of what said it before."""
     withdrawn: str | None = None
     """Of a withdrawal: `id` of what is withdrawn."""
     data_set: str | None = None
 
 
+_BEFORE = _ENTRY.alias("before")
+
+
+def _for_the_public(entry: FromClause) -> ColumnElement[bool]:
+    """Whether this is a step that the public may learn of, be it as a tombstone."""
+    return and_(entry.c.visibility == "public", entry.c.shown_from.is_(None))
+
+
 def changes(
-    session: Session, *, after: int = -1, limit: int = 100, kind: str | None = None
+    session: Session, *, after: int = -1, limit: int = 100, kinds: Collection[str] = ()
 ) -> tuple[list[Change], int | None]:
     """Public steps of the ledger behind `after`, oldest first. What is shown no longer is a tombstone, whatever it was.
 
-    Steps that were never the public's to see are left out, so numbers may be missing. Also returns what to ask
-    `after` next; None at the ledger's end.
+    Steps that were never the public's to see are left out, so numbers may be missing; but one that takes the place of
+    what was public is there, or whoever followed would keep that. `kinds`: only these, and withdrawals of them. Also
+    returns what to ask `after` next; None at the ledger's end.
     """
-    asked = select(
-        _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload, _ENTRY.c.withdrawn_by,
-        _ENTRY.c.superseded_by,
-    ).where(_ENTRY.c.seq > after, _ENTRY.c.visibility == "public", _ENTRY.c.shown_from.is_(None))  # fmt: skip
-    if kind:
-        asked = asked.where(_ENTRY.c.kind.in_((kind, "withdrawal")))
+    asked = (
+        select(
+            _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload,
+            _BEFORE.c.id.label("supersedes"),
+        )
+        .outerjoin_from(_ENTRY, _BEFORE, _BEFORE.c.seq == _ENTRY.c.supersedes)
+        .where(_ENTRY.c.seq > after, or_(_for_the_public(_ENTRY), _for_the_public(_BEFORE)))
+    )  # fmt: skip
+    if kinds:
+        asked = asked.where(_ENTRY.c.kind.in_((*kinds, "withdrawal")))
     rows = session.execute(asked.order_by(_ENTRY.c.seq).limit(limit)).all()
     shown = {
         one.seq: one
@@ -314,11 +345,11 @@ def changes(
     found = []
     for row in rows:
         withdrawal = row.kind == "withdrawal" and row.payload is not None
-        if withdrawal and kind and row.payload["data_set"] != kind:
+        if withdrawal and kinds and row.payload["data_set"] not in kinds:
             continue
         found.append(
             Change(
-                row.seq, row.id, row.kind, row.recorded_at, shown.get(row.seq),
+                row.seq, row.id, row.kind, row.recorded_at, shown.get(row.seq), row.supersedes,
                 row.payload["withdrawn"] if withdrawal else None,
                 row.payload["data_set"] if withdrawal else None,
             )

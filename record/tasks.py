@@ -3,7 +3,7 @@
 from typing import Any
 
 from portal.kit import db, jobs
-from record import applications, feeds, kinds, publication, switches
+from record import applications, feedback, feeds, kinds, ledger, publication, subscriptions, switches
 
 
 @jobs.task("record.join", on="entity.changed")
@@ -40,3 +40,16 @@ def level_flags(names: list[Any]) -> None:
         while after is not None:
             with db.writing() as session:
                 after = switches.level_flags(session, name, after)
+
+
+@jobs.task("record.deliver", on=ledger.APPENDED)
+def deliver(_items: list[Any]) -> None:
+    """Give every subscription that is due its run."""
+    feedback.wake()
+
+
+@jobs.task(subscriptions.DELIVER)
+def deliver_to(subscription_ids: list[Any]) -> None:
+    """Let subscriptions go on."""
+    for subscription_id in subscription_ids:
+        feedback.deliver(subscription_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -91,6 +92,20 @@ def test_a_job_that_never_succeeds_ends_as_failed_for_an_officer_to_see(seen: li
         assert not jobs.run(job_id)
     assert states() == ["failed"]
     assert jobs.due() == []
+
+
+def test_a_job_for_later_waits_for_its_time_and_nobody_waits_for_it(seen: list[Any]) -> None:
+    with db.writing() as session:
+        jobs.add(session, "probe.note", ["later"], after=timedelta(minutes=5))
+        jobs.add(session, "probe.note", ["now"])
+    started = time.monotonic()
+    assert jobs.drain()
+    assert time.monotonic() - started < 5
+    assert seen == [["now"]]
+    assert jobs.due() == []
+    with time_machine.travel(db.now() + timedelta(minutes=5, seconds=1)):
+        assert [jobs.run(job_id) for job_id in jobs.due()] == [True]
+    assert seen == [["now"], ["later"]]
 
 
 def test_a_nudge_is_not_repeated_while_it_is_fresh(seen: list[Any]) -> None:

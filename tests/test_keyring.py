@@ -1,10 +1,12 @@
 """Private keys are made once, whoever asks first, and nobody else on the machine can read them."""
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from portal.kit import keyring
@@ -32,6 +34,16 @@ def test_a_signing_key_signs_and_is_the_same_after_a_restart(keys_dir: Path) -> 
     keyring._signing_key.cache_clear()
     again = keyring.signing_key("ledger-head").public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     assert again == key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+@pytest.mark.usefixtures("keys_dir")
+def test_what_was_sealed_opens_only_with_its_key_and_about_the_same() -> None:
+    kept = keyring.sealed("subscriptions", "暗号", about="监管平台")
+    assert "暗号".encode() not in base64.b64decode(kept)
+    assert keyring.opened("subscriptions", kept, about="监管平台") == "暗号"
+    for name, about in (("subscriptions", "信用平台"), ("authenticators", "监管平台")):
+        with pytest.raises(InvalidTag):
+            keyring.opened(name, kept, about=about)
 
 
 def test_processes_that_start_at_once_agree_on_one_key(keys_dir: Path) -> None:

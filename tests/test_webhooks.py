@@ -62,7 +62,7 @@ def listen(handler: type[Receiver], context: ssl.SSLContext | None = None) -> ht
     server = Quiet(("127.0.0.1", 0), handler)
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
 

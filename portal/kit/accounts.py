@@ -3,8 +3,6 @@
 What happens when somebody signs in is in `signin`; how the web keeps it is in `gate`.
 """
 
-import base64
-import secrets
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from typing import Literal, get_args
 
 import pyotp
 import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import JSON, ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -123,18 +120,12 @@ def fold(login: str) -> str:
 
 def sealed(secret: str, login: str) -> str:
     """An authenticator's secret as it is stored: AES-256-GCM under a key of the keyring, bound to its login name."""
-    nonce = secrets.token_bytes(12)
-    return base64.b64encode(nonce + _seal().encrypt(nonce, secret.encode(), login.encode())).decode()
+    return keyring.sealed("authenticators", secret, about=login)
 
 
 def secret_of(account: Account) -> str:
     """The authenticator's secret, base32."""
-    kept = base64.b64decode(account.totp_secret)
-    return _seal().decrypt(kept[:12], kept[12:], account.login.encode()).decode()
-
-
-def _seal() -> AESGCM:
-    return AESGCM(keyring.secret("authenticators"))
+    return keyring.opened("authenticators", account.totp_secret, about=account.login)
 
 
 def officer_of(account: Account) -> Officer:

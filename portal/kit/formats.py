@@ -24,6 +24,12 @@ def date_text(value: date) -> str:
     return f"{value.day} {calendar.month_name[value.month]} {value.year}"
 
 
+def minute_text(value: datetime) -> str:
+    """A point in time to the minute, in the city's zone: `18 April 2003, 14:05`, or `2003年4月18日 14:05`."""
+    comma = "" if i18n.current() == "zh" else ","
+    return f"{date_text(value)}{comma} {value.astimezone(CITY_TIME):%H:%M}"
+
+
 def number_text(value: Decimal | int) -> str:
     """`1,680,000`; decimals only where there are some."""
     text = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"

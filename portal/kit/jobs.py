@@ -85,10 +85,10 @@ def after_commit(session: Session, event: str, items: Sequence[Any]) -> None:
             add(session, name, list(items[start : start + ITEMS_PER_JOB]))
 
 
-def add(session: Session, task_name: str, items: list[Any]) -> None:
-    """Write one job for one task; it runs after the session's transaction has committed."""
+def add(session: Session, task_name: str, items: list[Any], *, after: timedelta = timedelta(0)) -> None:
+    """Write one job for one task; it runs once the session's transaction has committed and `after` is over."""
     moment = db.now()
-    session.add(Job(task=task_name, items=items, state="waiting", due_at=moment, created_at=moment))
+    session.add(Job(task=task_name, items=items, state="waiting", due_at=moment + after, created_at=moment))
 
 
 def due(limit: int = 100) -> list[int]:
@@ -162,17 +162,19 @@ def _settle(job: Job, **values: object) -> None:
 
 
 def drain(progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)) -> bool:
-    """Run, or wait for whoever runs, every job that is in the table now. Returns whether all of them are done.
+    """Run, or wait for whoever runs, every job that is in the table and due now. Returns whether all of them are done.
 
-    `progress` is told how many are left. Jobs that fail are left to their back-off, and the answer is False.
+    `progress` is told how many are left. Jobs that fail are left to their back-off, and the answer is False. Jobs that
+    were added for later are left alone.
     """
     with db.reading() as session:
         newest = session.scalar(select(func.max(Job.id))) or 0
     deadline = time.monotonic() + patience.total_seconds()
     unfinished = select(Job.id, Job.tries, Job.state).where(Job.id <= newest, Job.state.in_(("waiting", "running")))
     while time.monotonic() < deadline:
+        begun = (Job.tries > 0) | (Job.due_at <= db.now() + RESEND)  # a nudge puts off what is due by so much
         with db.reading() as session:
-            left = session.execute(unfinished.order_by(Job.id)).all()
+            left = session.execute(unfinished.where(begun).order_by(Job.id)).all()
         progress(len(left))
         if not left:
             return True

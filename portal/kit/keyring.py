@@ -2,6 +2,7 @@
 
     keyring.secret("links")             # 32 random bytes, made on first use
     keyring.signing_key("ledger-head")  # Ed25519, made on first use
+    keyring.sealed("authenticators", text, about=login)   # what only this portal can read again
 
 What belongs here: keys that the portal makes for itself. API keys of others are rows (`portal/kit/keys.py`).
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from portal.kit.settings import get_settings
@@ -39,6 +41,18 @@ def secret(name: str) -> bytes:
 def signing_key(name: str) -> Ed25519PrivateKey:
     """An Ed25519 key (RFC 8032), kept as PKCS #8 PEM, which `openssl pkey` reads."""
     return _signing_key(_file(name, ".pem"))
+
+
+def sealed(name: str, text: str, *, about: str) -> str:
+    """A text as it may be stored: AES-256-GCM under the secret `name`, base64, bound to what it is `about`."""
+    nonce = secrets.token_bytes(12)
+    return base64.b64encode(nonce + AESGCM(secret(name)).encrypt(nonce, text.encode(), about.encode())).decode()
+
+
+def opened(name: str, kept: str, *, about: str) -> str:
+    """What was sealed under the same name and about the same; cryptography's InvalidTag for anything else."""
+    found = base64.b64decode(kept)
+    return AESGCM(secret(name)).decrypt(found[:12], found[12:], about.encode()).decode()
 
 
 # A key never changes while a process lives, so a file is read once; paths differ between portals, as in tests.

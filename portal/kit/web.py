@@ -106,7 +106,9 @@ def templates() -> Environment:
         base_url=lambda: get_settings().base_url,
         made_up_data=lambda: False,
     )
-    environment.filters.update(date=formats.date_text, number=formats.number_text, money=formats.money_text)
+    environment.filters.update(
+        date=formats.date_text, minute=formats.minute_text, number=formats.number_text, money=formats.money_text
+    )
     return environment
 
 

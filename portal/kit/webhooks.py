@@ -272,6 +272,11 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], *, deadline: float)
         return Failed("unreachable")
 
 
+def may_go_to(url: str) -> bool:
+    """Whether a delivery could go to this address, as far as its text tells; who it belongs to is seen when it goes."""
+    return _target(url) is not None
+
+
 def _target(url: str) -> httpcore2.URL | None:
     """The address in httpcore's terms; None when it is not one that a delivery can go to.
 
