@@ -283,11 +283,12 @@ def reindex(as_json: AsJson = False) -> None:
 def purge(as_json: AsJson = False) -> None:
     """Apply retention: forget what need not be kept any longer."""
     from portal.kit import idempotency, jobs
+    from record import follow
 
-    forgotten, answers = jobs.purge(), idempotency.purge()
+    forgotten, answers, unconfirmed = jobs.purge(), idempotency.purge(), follow.purge()
     _finish(
-        {"jobs": forgotten, "answers": answers},
-        f"{forgotten} finished jobs and {answers} kept answers forgotten.",
+        {"jobs": forgotten, "answers": answers, "unconfirmed_followers": unconfirmed},
+        f"{forgotten} finished jobs, {answers} kept answers and {unconfirmed} unconfirmed followers forgotten.",
         as_json=as_json,
     )
 

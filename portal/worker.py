@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from portal.kit import db, idempotency, jobs, logs
 from portal.kit.settings import get_settings
+from record import follow
 from record import tasks as record_tasks
 from search import tasks as search_tasks
 
@@ -30,6 +31,10 @@ TIMETABLE = {
     "withdraw what has come to the end of its term": {
         "schedule": crontab(minute=5, hour=0),
         "args": ("record.close_windows",),
+    },
+    "mail followers what waited its hour, or failed": {
+        "schedule": crontab(minute="*/5"),
+        "args": ("record.mail_followers",),
     },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
@@ -69,9 +74,10 @@ def plan(task_name: str) -> None:
 
 @jobs.task("jobs.purge")
 def purge(_items: list[Any]) -> None:
-    """Forget jobs that were done long ago, and answers that nobody will ask for again."""
+    """Forget old jobs, answers that nobody will ask for again, and addresses that nobody confirmed."""
     jobs.purge()
     idempotency.purge()
+    follow.purge()
 
 
 class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
