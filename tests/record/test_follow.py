@@ -532,6 +532,23 @@ def test_asking_again_sends_no_second_mail_at_once_and_an_address_gets_few_a_day
         assert len(letters()) == follow.MAILS_A_DAY + 1
 
 
+def test_one_address_given_many_times_at_once_is_one_address_and_gets_its_few_mails(entity: Entity) -> None:
+    others = registered()
+
+    def give(code: str) -> None:
+        with db.writing() as session:
+            follow.ask(session, code, READER, "zh")
+
+    at_once = [threading.Thread(target=give, args=(one.code,)) for one in others for _ in range(3)]
+    for thread in at_once:
+        thread.start()
+    for thread in at_once:
+        thread.join()
+    work()
+    assert kept() == (len(others), 1)
+    assert len(letters()) == len(others) == follow.MAILS_A_DAY
+
+
 def test_who_follows_already_is_told_so_by_mail_alone(client: TestClient, entity: Entity) -> None:
     follow_it(client, entity)
     with time_machine.travel(db.now() + follow.ASK_AGAIN + timedelta(seconds=1), tick=True):
