@@ -279,14 +279,11 @@ def reindex(as_json: AsJson = False) -> None:
 @app.command()
 def purge(as_json: AsJson = False) -> None:
     """Apply retention: forget what need not be kept any longer."""
-    from portal.kit import access, idempotency, jobs
+    from portal import retention
 
-    forgotten, answers, days = jobs.purge(), idempotency.purge(), access.purge()
-    finish(
-        {"jobs": forgotten, "answers": answers, "access_days": days},
-        f"{forgotten} finished jobs, {answers} kept answers and {days} days of the access log forgotten.",
-        as_json=as_json,
-    )
+    forgotten = retention.apply()
+    told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in forgotten.items())
+    finish(forgotten, f"Forgotten: {told}.", as_json=as_json)
 
 
 ExpiresDays = Annotated[int, typer.Option(min=1, max=1_825, help="How long the key works.")]

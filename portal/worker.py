@@ -16,7 +16,8 @@ from celery.beat import Scheduler, Service
 from celery.schedules import crontab
 from sqlalchemy.exc import OperationalError
 
-from portal.kit import access, db, idempotency, jobs, logs
+from portal import retention
+from portal.kit import db, jobs, logs
 from portal.kit.settings import get_settings
 from record import tasks as record_tasks
 from search import tasks as search_tasks
@@ -42,6 +43,10 @@ TIMETABLE = {
     "deliver what is due and what a crash left lying": {
         "schedule": crontab(minute="*/5"),
         "args": ("record.deliver",),
+    },
+    "mail followers what waited its hour, or failed": {
+        "schedule": crontab(minute="*/5"),
+        "args": ("record.mail_followers",),
     },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {
@@ -81,10 +86,8 @@ def plan(task_name: str) -> None:
 
 @jobs.task("jobs.purge")
 def purge(_items: list[Any]) -> None:
-    """Forget jobs that were done long ago, and answers that nobody will ask for again."""
-    jobs.purge()
-    idempotency.purge()
-    access.purge()
+    """Apply retention."""
+    retention.apply()
 
 
 class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

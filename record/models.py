@@ -275,3 +275,68 @@ class KindSwitch(Base):
     public_here: Mapped[bool]
     because: Mapped[str] = mapped_column(String(200))
     """Law and article, or the decision."""
+
+
+# ---- followers ------------------------------------------------------------------------------------------------------
+
+_DUE = text("due_at IS NOT NULL")
+
+
+class FollowAddress(Base):
+    """A mail address that follows something, or was given to a form that asks for it. Gone with its last `Follow`."""
+
+    __tablename__ = "follow_address"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Random, for links: it tells nobody anything."""
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    """HMAC-SHA256 under a key of the keyring: knows the address again without knowing it."""
+    sealed: Mapped[bytes] = mapped_column(LargeBinary(400))
+    """AES-256-GCM under another: whoever reads a copy of the database has nobody's address."""
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When somebody last gave it to a form."""
+    counted_from: Mapped[datetime] = mapped_column(UtcDateTime)
+    mails: Mapped[int]
+    """Mails that were sent since `counted_from` because somebody gave the address to a form."""
+
+
+class Follow(Base):
+    """One address follows one entity, or will once its reader says so."""
+
+    __tablename__ = "follow"
+    __table_args__ = (
+        Index("ix_follow_address_id_entity_code", "address_id", "entity_code", unique=True),
+        # Only of those that are due: else SQLite would look for those that are not with it, and find nearly everybody.
+        Index("ix_follow_due_at", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Random, for links."""
+    address_id: Mapped[str] = mapped_column(ForeignKey("follow_address.id", ondelete="CASCADE"))
+    entity_code: Mapped[str] = mapped_column(String(18), index=True)
+    language: Mapped[str] = mapped_column(String(2))
+    """`zh` or `en`: what the reader's mails are written in."""
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Null: nobody has opened the link yet, and nothing is sent but the link."""
+    told: Mapped[int] = mapped_column(BigInteger, default=-1)
+    """`seq` of the last entry of the ledger that was looked at for this reader."""
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When to look at what came since, and to send it; null: nothing has come."""
+    quiet_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """No second mail before that."""
+    tries: Mapped[int] = mapped_column(default=0)
+    """How often the next mail was begun."""
+
+
+class FollowProgress(Base):
+    """How far in the ledger followers were noted, and who sends just now. One row."""
+
+    __tablename__ = "follow_progress"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    """Every follower whom an entry up to this one concerns has a `due_at`, or was looked after."""
+    sender: Mapped[str | None] = mapped_column(String(32))
+    sender_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The lease of the one who sends: after that another may."""

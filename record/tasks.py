@@ -1,9 +1,26 @@
 """Jobs of the supervision record."""
 
+import time
 from typing import Any
 
 from portal.kit import db, jobs
-from record import applications, feedback, feeds, kinds, ledger, publication, subscriptions, switches
+from portal.kit.mail import MailFailed
+from record import (
+    applications,
+    feedback,
+    feeds,
+    follow,
+    kinds,
+    ledger,
+    mailings,
+    news,
+    publication,
+    subscriptions,
+    switches,
+)
+
+SEND_FOR_SECONDS = 60.0
+"""After that the rest is left to a job of its own."""
 
 
 @jobs.task("record.join", on="entity.changed")
@@ -53,3 +70,74 @@ def deliver_to(subscription_ids: list[Any]) -> None:
     """Let subscriptions go on."""
     for subscription_id in subscription_ids:
         feedback.deliver(subscription_id)
+
+
+# ---- followers: `letters` brings the web's templates along, so it loads when there is something to write ------------
+
+
+@jobs.task("record.note_followers", on=ledger.APPENDED)
+def note_followers(_items: list[Any]) -> None:
+    """Note whom new entries concern."""
+    more = True
+    while more:
+        with db.writing() as session:
+            more = mailings.note(session)
+
+
+@jobs.task(follow.LINK)
+def mail_follow_link(ids: list[Any]) -> None:
+    """Mail addresses that were given to a form the link to what they were given for."""
+    from record import letters
+
+    for follow_id in ids:
+        with db.reading() as session:
+            asked = follow.find(session, follow_id)
+            address = follow.address(session, asked.address_id) if asked else None
+        if asked and address:
+            letters.link(asked, address).send()
+
+
+@jobs.task(follow.SEND)
+def mail_followers(_items: list[Any]) -> None:
+    """Mail followers what is new, the longest due first; does nothing while another job does."""
+    note_followers([])  # the cursor is the truth: what an event was lost for is found here
+    with db.writing() as session:
+        sender = mailings.begin(session)
+    if sender is None:
+        return
+    try:
+        end = time.monotonic() + SEND_FOR_SECONDS
+        while time.monotonic() < end and _mail_one(sender):
+            pass
+    finally:
+        with db.writing() as session:
+            mailings.finish(session, sender)
+    with db.writing() as session:
+        mailings.go_on(session)
+
+
+def _mail_one(sender: str) -> bool:
+    """Mail the reader who has been due the longest. Returns whether there was one.
+
+    Raises MailFailed when no mail at all goes, so that the job is tried again; a refused address is no such case.
+    """
+    from record import letters
+
+    with db.writing() as session:
+        mailing = mailings.take(session, sender)
+    if mailing is None:
+        return False
+    with db.reading() as session:
+        found = news.since(session, mailing.code, mailing.after, mailing.until)
+    try:
+        if not found.nothing:
+            letters.news(mailing, found).send()
+    except MailFailed as failure:
+        with db.writing() as session:
+            mailings.failed(session, mailing, failure)
+        if failure.reason != "recipient":
+            raise
+        return True
+    with db.writing() as session:
+        mailings.settle(session, mailing, sent=not found.nothing)
+    return True

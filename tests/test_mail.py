@@ -55,11 +55,21 @@ def test_a_message_lands_in_the_spool_with_both_bodies_and_its_headers(tmp_path:
     assert "reader" not in str(logged)
 
 
-@pytest.mark.parametrize("broken", ["to", "subject"])
+def test_programs_can_read_a_long_address_to_unsubscribe_at(tmp_path: Path) -> None:
+    address = f"<https://portal.example/alerts/end/{'t' * 90}>"
+    mail.send("reader@example.com", "a", "text", headers={"List-Unsubscribe": address, "Message-ID": "<once@here>"})
+    [file] = (tmp_path / "var" / "mail").iterdir()
+    lines = file.read_bytes().decode().split("\r\n")
+    assert f"List-Unsubscribe: {address}" in lines
+    assert [line for line in lines if line.startswith("Message-ID")] == ["Message-ID: <once@here>"]
+
+
+@pytest.mark.parametrize("broken", ["to", "subject", "unsubscribe"])
 def test_a_line_break_cannot_smuggle_in_a_header(broken: str, tmp_path: Path) -> None:
-    values = {"to": "reader@example.com", "subject": "a", broken: "x\r\nBcc: everybody@example.com"}
+    values = {"to": "reader@example.com", "subject": "a", "unsubscribe": "<https://portal.example/>"}
+    values[broken] = "x\r\nBcc: everybody@example.com"
     with pytest.raises(ValueError):
-        mail.send(values["to"], values["subject"], "text")
+        mail.send(values["to"], values["subject"], "text", headers={"List-Unsubscribe": values["unsubscribe"]})
     assert not (tmp_path / "var" / "mail").exists()
 
 

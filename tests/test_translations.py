@@ -23,7 +23,11 @@ def _sentence(message: str | tuple[str, ...]) -> str:
 
 
 def _in_templates() -> set[str]:
-    found = extract_from_dir(HOUSE / "templates", [("**.html", "jinja2")], {"**.html": {"trimmed": "true"}})
+    found = extract_from_dir(
+        HOUSE / "templates",
+        [("**.html", "jinja2"), ("**.txt", "jinja2")],
+        {ending: {"trimmed": "true"} for ending in ("**.html", "**.txt")},
+    )
     return {_sentence(message) for _, _, message, *_ in found}
 
 

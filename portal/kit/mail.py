@@ -9,8 +9,9 @@ import secrets
 import smtplib
 import ssl
 from collections.abc import Mapping
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
+from email.message import EmailMessage, Message
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,18 @@ TIMEOUT_SECONDS = 20
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 log = structlog.get_logger()
+
+
+class _Whole(UnstructuredHeader, BaseHeader):
+    """A header whose address must stand as it is: programs read it, and none of them decodes encoded words there."""
+
+    def fold(self, *, policy: "Policy[Message[str, str]]") -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Whole)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
 
 
 class MailFailed(Exception):
@@ -44,18 +57,20 @@ class Carrier(Protocol):
 def send(to: str, subject: str, text: str, html: str | None = None, headers: Mapping[str, str] | None = None) -> None:
     """Send one message. Raises MailFailed, so that the job that called is tried again.
 
-    `headers` are the caller's: `List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 8058) for what people subscribed to.
+    `headers` are the caller's: `List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 8058) for what people subscribed to;
+    `Message-ID` where a job that is killed may send the same again, so that a mailbox can tell.
     A line break in an address, a subject or a header is a ValueError.
     """
     settings = get_settings()
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = settings.mail_from
     message["To"] = to
     message["Subject"] = subject
     message["Date"] = format_datetime(db.now())
-    message["Message-ID"] = f"<{secrets.token_hex(16)}@{urlsplit(settings.base_url).hostname or 'localhost'}>"
+    message["Message-ID"] = message_id(secrets.token_hex(16))
     message["Auto-Submitted"] = "auto-generated"
     for name, value in (headers or {}).items():
+        del message[name]
         message[name] = value
     message.set_content(text)
     if html is not None:
@@ -67,6 +82,11 @@ def send(to: str, subject: str, text: str, html: str | None = None, headers: Map
         log.warning("mail.failed", carrier=type(carrier).__name__, reason=failure.reason)
         raise
     log.info("mail.sent", carrier=type(carrier).__name__)
+
+
+def message_id(word: str) -> str:
+    """A Message-ID (RFC 5322, 3.6.4) of this portal, made of a word that no other message has."""
+    return f"<{word}@{urlsplit(get_settings().base_url).hostname or 'localhost'}>"
 
 
 def _carrier() -> Carrier:

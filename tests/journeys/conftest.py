@@ -4,10 +4,18 @@ import json
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+from sqlalchemy import select
+
+from portal.kit import db, links
+from record import follow
+from record.letters import ALL, CONFIRM, END
+from record.models import Follow
+from tests.conftest import forget_settings, use_settings
 
 
 def ask(url: str) -> dict[str, Any]:
@@ -31,7 +39,22 @@ def entity(portal_url: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def addresses(entity: dict[str, Any], portal_url: str) -> dict[str, str]:
+def follow_links(entity: dict[str, Any], demo_data: Path, portal_url: str) -> dict[str, str]:
+    """Links of mails about an entity that somebody follows, by the page that they lead to."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_settings(patch, data_dir=demo_data)
+        with db.writing() as session:
+            follow.ask(session, entity["code"], "reader@example.com", "zh")
+            [one] = session.scalars(select(Follow))
+            follow.confirm(session, one.id)
+            pages = (("confirm", CONFIRM, one.id), ("end", END, one.id), ("all", ALL, one.address_id))
+            made = {page: f"/follow/{page}/{links.make(purpose, about)}" for page, purpose, about in pages}
+    forget_settings()
+    return made
+
+
+@pytest.fixture(scope="session")
+def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, str]) -> dict[str, str]:
     """Every page there is, by what it shows."""
     changes = ask(f"{portal_url}/api/v1/changes?kind=penalty&limit=1000")["items"]
     recorded = next(change["entry"]["entity_code"] for change in changes if change["entry"])
@@ -44,6 +67,11 @@ def addresses(entity: dict[str, Any], portal_url: str) -> dict[str, str]:
         "refused": "/search?q=%EF%BC%9F%EF%BC%81",
         "entity": f"/entities/{entity['code']}",
         "file with a record": "/entities/" + recorded,
+        "follow": f"/entities/{entity['code']}/follow",
+        "follow asked": f"/entities/{entity['code']}/follow?asked=1",
+        "follow confirm": follow_links["confirm"],
+        "follow end": follow_links["end"],
+        "follow all": follow_links["all"],
         "entries": f"/entities/{recorded}/records/inspection",
         "penalties": "/records/penalty",
         "list": "/lists/abnormal_listing",

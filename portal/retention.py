@@ -1,0 +1,19 @@
+"""What is forgotten, and by whom: `portal purge` and the nightly job go through this one list."""
+
+from collections.abc import Callable, Mapping
+
+from portal.kit import access, idempotency, jobs
+from record import follow
+
+FORGET: Mapping[str, Callable[[], int]] = {
+    "jobs": jobs.purge,
+    "answers": idempotency.purge,
+    "access_days": access.purge,
+    "unconfirmed_followers": follow.purge,
+}
+"""What is kept for a time only, and what forgets it and says how much."""
+
+
+def apply() -> dict[str, int]:
+    """Forget what need not be kept any longer. Returns how much of each."""
+    return {name: forget() for name, forget in FORGET.items()}
