@@ -411,7 +411,8 @@ def _refusals_told() -> Iterator[None]:
     try:
         yield
     except PortalError as refusal:
-        typer.echo(f"{refusal.title} {refusal.remedy}" % refusal.values, err=True)
+        sentences = f"{refusal.title} {refusal.remedy}"
+        typer.echo(sentences % refusal.values if refusal.values else sentences, err=True)
         raise typer.Exit(1) from refusal
 
 

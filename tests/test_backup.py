@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import zstandard
+from alembic import command
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text
 
+from portal import migrations
 from portal.app import create_app
 from portal.backup import make, restore
 from portal.kit import db, keyring
@@ -221,6 +223,26 @@ def test_a_manifest_that_reaches_outside_or_comes_from_a_newer_portal_is_refused
         assert nothing_is_there(data_dir)
 
 
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_what_an_older_portal_backed_up_is_brought_to_the_present(
+    target: str, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    with elsewhere("sqlite", "older"):
+        with db.writing_engine().begin() as connection:
+            migrations.upgrade_within(connection, "0003")
+        with db.writing() as session:
+            ledger.append(session, [ledger.seal(Fact("inspection", "old", "1", SAID))])
+        made = portal("backup", tmp_path / "backup", "--json")
+    assert json.loads((tmp_path / "backup" / "manifest.json").read_text())["revision"] == "0003"
+    with elsewhere(target):
+        restored = portal("restore", tmp_path / "backup", "--json")
+        assert (restored["root"], restored["holds"]) == (made["root"], True)
+        command.check(migrations.config())
+        with db.reading() as session:
+            (entry,) = session.scalars(select(LedgerEntry))
+            assert entry.payload == SAID
+
+
 @pytest.mark.usefixtures("filled")
 def test_a_portal_that_is_not_empty_is_left_as_it_is(backup: Path, elsewhere: Elsewhere) -> None:
     before = every_row()
@@ -283,9 +305,9 @@ def test_private_keys_and_the_index_are_not_in_a_backup(
 # ---- killed ---------------------------------------------------------------------------------------------------------
 
 
-def killed_once(there: Path, *command: object) -> None:
+def killed_once(there: Path, *words: object) -> None:
     """Run a command of the portal, and kill it as soon as a file is there."""
-    process = subprocess.Popen([PORTAL, *map(str, command)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([PORTAL, *map(str, words)], stderr=subprocess.DEVNULL)
     ends = time.monotonic() + 60
     while not there.exists():
         assert process.poll() is None, "it ended before it could be killed"
@@ -308,8 +330,8 @@ def test_a_restore_that_was_killed_is_not_served_and_says_what_to_do(
 ) -> None:
     with elsewhere(database) as data_dir:
         killed_once(data_dir / "restore-unfinished", "restore", backup)
-        for command in (("restore", backup), ("serve", "--port", free_port())):
-            assert "Empty the data folder and the database" in portal(*command, code=1)["refusal"]
+        for words in (("restore", backup), ("serve", "--port", free_port())):
+            assert "Empty the data folder and the database" in portal(*words, code=1)["refusal"]
         with pytest.raises(RestoreUnfinished):
             make(data_dir.with_name("another"))
         shutil.rmtree(data_dir)

@@ -237,7 +237,7 @@ _INDEXES = {
 def filling(connection: Connection, into: Sequence[Table]) -> Iterator[None]:
     """Empty these tables and take their indexes away; at the end make the indexes again and let numbering go on.
 
-    All of it in the connection's transaction, which nobody else can write beside.
+    All of it happens in the connection's transaction.
     """
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
@@ -253,6 +253,8 @@ def filling(connection: Connection, into: Sequence[Table]) -> Iterator[None]:
         connection.exec_driver_sql(statement)
     for table in () if sqlite else into:
         _number_on(connection, table)
+        # Until PostgreSQL knows how many rows there are, it reads all of a kind to find one fact.
+        connection.exec_driver_sql(f"ANALYZE {quote(table.name)}")
 
 
 def _number_on(connection: Connection, table: Table) -> None:
