@@ -106,7 +106,7 @@ def make(folder: Path, progress: Progress = _silent) -> Made:
         told = _counted(progress, None)
         for table in copying.tables(connection):
             manifest.tables[table.name] = _copied(connection, table, folder, told)
-    # Files come after the rows that speak of them: a row without its file would be a loss, the other is not.
+    # After the rows that speak of them: a file too many does no harm, a row whose file is missing would.
     _copy_files(folder, manifest)
     archive.finish(folder, manifest)
     seconds = round(time.monotonic() - started, 2)
@@ -148,7 +148,7 @@ def _copy_files(folder: Path, manifest: Manifest) -> None:
 def _files() -> Iterator[Path]:
     """Every file of the data folder that is neither database, index nor private key. Links are followed."""
     settings = get_settings()
-    passed_by = {engine.folder().resolve(), settings.resolved_keys_dir.resolve()}
+    passed_by = {engine.folder().resolve(), settings.resolved_keys_dir.resolve(), settings.data_dir.resolve()}
     database = make_url(settings.resolved_database_url)
     if database.get_backend_name() == "sqlite":
         own = f"{Path(database.database or '').resolve()}"
