@@ -7,7 +7,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench messages lock clean
+.PHONY: help install run test soak lint format bench bench-record messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ run: install ## fill an empty portal with made-up data and serve it at http://12
 test: .venv/.dev .venv/.system lint ## install what the tests need and run them all (TESTS=tests/search for some)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
+soak: .venv/.dev .venv/.system ## write from many processes for a minute, kill some, and see that nothing is lost
+	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/pytest -q -s tests/record/test_soak.py
+
 lint: .venv/.dev ## check style, types, imports, templates, translations
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
@@ -61,6 +64,9 @@ format: .venv/.dev ## put the code into the house's form
 
 bench: .venv/.dev ## measure: make bench REGISTRY=FILE CASES=FILE [SCALE=3000000]
 	@$(BIN)/python -m bench.search $(REGISTRY) $(CASES) $(if $(SCALE),--scale $(SCALE))
+
+bench-record: .venv/.dev .venv/.system ## measure the supervision record on both databases: make bench-record [ENTRIES=1000000]
+	@$(BIN)/python -m bench.record $(if $(ENTRIES),--entries $(ENTRIES))
 
 lock: .venv/.dev ## choose new versions of everything and lock them
 	@cd requirements && for part in uv runtime dev; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \

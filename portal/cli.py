@@ -121,7 +121,7 @@ def serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from portal import migrations
+    from portal import backup, migrations
     from portal.kit.settings import get_settings
     from portal.ports import SharedPort
 
@@ -143,6 +143,8 @@ def serve(
     except OSError as error:
         typer.echo(f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --port.", err=True)
         raise typer.Exit(1) from error
+    with refusals_told():
+        backup.refuse_half_restored()
     migrations.upgrade()
     worker = WorkerProcess()
     worker.start()
@@ -284,6 +286,48 @@ def purge(as_json: AsJson = False) -> None:
     forgotten = retention.apply()
     told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in forgotten.items())
     finish(forgotten, f"Forgotten: {told}.", as_json=as_json)
+
+
+@app.command("backup")
+def backup_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, outside of the data folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy everything but private keys into a folder, as it is at one moment, while the portal runs."""
+    from portal import backup
+
+    with refusals_told(), _progress("Copying rows") as told:
+        made = backup.make(folder, told)
+    finish(
+        asdict(made),
+        f"{made.rows} rows and {made.files} files, {made.bytes} bytes in {made.seconds} s. Private keys are not among "
+        "them: copy their folder apart.",
+        as_json=as_json,
+    )
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A finished backup.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into an empty portal, index it and verify its ledger."""
+    from portal import backup
+
+    with refusals_told(), _progress("Restoring") as told:
+        restored = backup.restore(folder, told)
+    finish(
+        asdict(restored),
+        f"{restored.rows} rows and {restored.files} files in {restored.seconds} s; {restored.entities} entities are "
+        + (
+            f"searchable; {restored.entries} entries of the ledger hold."
+            if restored.holds
+            else f"searchable. The ledger does not hold: {restored.problem}. Compare it with another backup."
+        ),
+        as_json=as_json,
+    )
+    if not restored.holds:
+        raise typer.Exit(1)
 
 
 ExpiresDays = Annotated[int, typer.Option(min=1, max=1_825, help="How long the key works.")]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from search.documents import EntityDocument
@@ -105,10 +106,16 @@ class SearchEngine(Protocol):
         ...
 
 
+def folder() -> Path:
+    """Where the embedded engine keeps its index: it can be made anew, so no backup needs it."""
+    from portal.kit.settings import get_settings
+
+    return get_settings().data_dir / "search"
+
+
 @lru_cache(maxsize=1)
 def current() -> SearchEngine:
     """The engine of this process, as the settings choose it."""
-    from portal.kit.settings import get_settings
     from search.embedded import EmbeddedEngine
 
-    return EmbeddedEngine(get_settings().data_dir / "search")
+    return EmbeddedEngine(folder())

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from bench.postgres import free_port, server
 from portal import migrations
 from portal.kit import db, limits
 from portal.kit.settings import get_settings
@@ -27,12 +28,7 @@ os.environ |= {"PORTAL_ARGON2_MEMORY_KIB": "8", "PORTAL_ARGON2_PASSES": "1"}  # 
 
 PORTAL = Path(sys.executable).with_name("portal")
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+__all__ = ["free_port"]
 
 
 # ---- nothing leaves this machine ------------------------------------------------------------------------------------
@@ -57,33 +53,25 @@ def _no_outside_sockets() -> Iterator[None]:
 # ---- PostgreSQL -----------------------------------------------------------------------------------------------------
 
 
-def _as_postgres(command: list[str]) -> None:
-    # initdb refuses to run as root, so root steps down to the user that Debian's package made.
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *command], check=True, capture_output=True, cwd="/")
-
-
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL server of this test process's own. Yields the URL of its `postgres` database."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
-    home = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
-    if os.geteuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-    data, port = home / "data", free_port()
-    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
-    _as_postgres(
-        [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    )
-    _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"])
-    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-    _as_postgres([str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"])
-    shutil.rmtree(home, ignore_errors=True)
+    with server(safe=False) as url:
+        yield url
 
 
 def _execute(server: str, statement: str) -> None:
     with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """A database without tables. Yields its URL."""
+    name = f"new_{os.getpid()}_{time.monotonic_ns()}"
+    _execute(server, f"CREATE DATABASE {name}")
+    yield server.rsplit("/", 1)[0] + f"/{name}"
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # ---- one portal a test ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from portal.kit import db
 
@@ -21,6 +22,23 @@ def config() -> Config:
 def upgrade() -> None:
     """Bring the database of the present settings to the newest revision; does nothing if it is there."""
     with db.reading_engine().connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
+        present = revision(connection)
     if present != ScriptDirectory.from_config(config()).get_current_head():
         command.upgrade(config(), "head")
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of a database's tables; None when it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def known(wanted: str) -> bool:
+    """Whether this version of the portal knows that revision."""
+    return wanted in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+
+
+def upgrade_within(connection: Connection, to: str = "head") -> None:
+    """Bring a database to a revision as part of the connection's transaction."""
+    inside = config()
+    inside.attributes["connection"] = connection
+    command.upgrade(inside, to)

@@ -1,6 +1,10 @@
 """Alembic's environment: migrates the database of this process's settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
+from sqlalchemy import Connection
 
 import portal.kit.accounts
 import portal.kit.idempotency
@@ -16,8 +20,19 @@ from portal.kit import db
 __all__ = ["portal", "record"]
 
 
+@contextmanager
+def connected() -> Iterator[Connection]:
+    """The connection that the caller is in a transaction with, or one of its own."""
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        yield given
+    else:
+        with db.writing_engine().connect() as made:
+            yield made
+
+
 def run() -> None:
-    with db.writing_engine().connect() as connection:
+    with connected() as connection:
         context.configure(
             connection=connection,
             target_metadata=db.Base.metadata,

@@ -1,19 +1,13 @@
 """The ledger: numbered without a gap, the same fact once, provable, and what is changed behind its back is found."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from portal.kit import db
 from record import ledger, merkle, publication, verification
@@ -22,7 +16,6 @@ from record.codes import made_up
 from record.ledger import Fact
 from record.models import LedgerEntry, LedgerNode
 
-ROOT = Path(__file__).parents[2]
 CODE = made_up("91", random.Random(7))
 
 
@@ -250,83 +243,3 @@ def test_a_withdrawn_entry_is_shown_no_longer_and_withdrawn_once() -> None:
     with db.reading() as session:
         assert publication.of_entity(session, CODE, "penalty") == []
         assert publication.counts(session, CODE) == {}
-
-
-# ---- many at once, and killed ---------------------------------------------------------------------------------------
-
-WRITER = """
-import random, sys
-from portal.kit import db
-from record import ledger
-from record.ledger import Fact
-SAID = {"party_name": "甲", "subject": "乙", "result": "丙"}
-name, rng = sys.argv[1], random.Random(int(sys.argv[2]))
-for piece in range(10_000):
-    facts = [
-        Fact("inspection", name, f"{piece}-{item}", SAID, None, "2026-03-05")
-        for item in range(rng.randrange(1, 40))
-    ]
-    with db.writing() as session:
-        outcome = ledger.append(session, list(map(ledger.seal, facts)))
-    print(*outcome.seqs, flush=True)
-"""
-
-
-def _acknowledged(folder: Path) -> list[int]:
-    """Numbers that the writers said were committed; a line that was cut short by a kill said nothing."""
-    lines = [line for path in folder.glob("said-*") for line in path.read_text().splitlines(keepends=True)]
-    return [int(number) for line in lines if line.endswith("\n") for number in line.split()]
-
-
-def soak(writers: int, seconds: float, kills: int, folder: Path) -> None:
-    """Writers that are killed at random and begun anew, and a follower that must never see a gap."""
-    rng, started = random.Random(3), 0
-    running: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(place: int) -> None:
-        nonlocal started
-        started += 1
-        with (folder / f"said-{started}").open("wb") as out:
-            command = [sys.executable, "-c", WRITER, f"writer-{started}", str(started)]
-            running[place] = subprocess.Popen(command, stdout=out, cwd=ROOT, env=os.environ.copy())
-
-    for place in range(writers):
-        start(place)
-    # The clock runs once somebody writes: starting twenty processes takes its time on two cores.
-    slowly = time.monotonic() + 120
-    while not _acknowledged(folder):
-        assert time.monotonic() < slowly, "nobody writes anything"
-        time.sleep(0.1)
-    ends, next_kill, seen = time.monotonic() + seconds, seconds / (kills + 1), -1
-    killed_at = time.monotonic() + next_kill
-    while time.monotonic() < ends:
-        with db.reading() as session:
-            for entry in ledger.entries(session, after=seen):
-                assert entry.seq == seen + 1, "the follower skipped one"
-                seen = entry.seq
-        if time.monotonic() > killed_at:
-            place = rng.choice(list(running))
-            running[place].send_signal(signal.SIGKILL)
-            running[place].wait()
-            start(place)
-            killed_at += next_kill
-        time.sleep(0.02)
-    for process in running.values():
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    acknowledged = _acknowledged(folder)
-    with db.reading() as session:
-        size = ledger.size(session)
-        assert session.scalar(select(func.count()).select_from(LedgerEntry)) == size
-    assert len(acknowledged) == len(set(acknowledged)), "a number was given twice"
-    assert max(acknowledged) < size
-    assert verification.verify().holds
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.usefixtures("database")
-def test_writers_that_are_killed_leave_no_gap_and_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    seconds = float(os.environ.get("SOAK_SECONDS", "6"))
-    in_city = "postgresql" in str(db.writing_engine().url)
-    many = os.environ.get("SOAK_SECONDS") is not None and in_city
-    soak(writers=20 if many else 4, seconds=seconds, kills=20 if many else 4, folder=tmp_path)
