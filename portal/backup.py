@@ -152,7 +152,7 @@ def _files() -> Iterator[Path]:
     database = make_url(settings.resolved_database_url)
     if database.get_backend_name() == "sqlite":
         own = f"{Path(database.database or '').resolve()}"
-        passed_by |= {Path(own + ending) for ending in ("", "-wal", "-shm", "-journal")}
+        passed_by |= {Path(own + ending) for ending in ("", "-wal", "-shm", "-journal", "-queue", "-turn")}
     for within, folders, names in os.walk(settings.data_dir, followlinks=True):
         fresh = [name for name in sorted(folders) if Path(within, name).resolve() not in passed_by]
         passed_by |= {Path(within, name).resolve() for name in fresh}  # a link that leads back ends here

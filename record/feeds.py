@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import structlog
-from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy import Table, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, keyring, parallel
@@ -220,12 +220,12 @@ def _registered(session: Session, codes: set[str]) -> set[str]:
 
 def _keep_unmatched(session: Session, appended: Appended, here: set[str]) -> int:
     rows = [
-        {"seq": seq, "entity_code": fact.entity_code, "name_key": names.fold(fact.payload["party_name"])[:300]}
+        (seq, fact.entity_code, names.fold(fact.payload["party_name"])[:300])
         for seq, fact in appended.written
         if fact.visibility == "public" and fact.entity_code not in here
     ]
     if rows:
-        session.connection().execute(insert(_UNMATCHED), rows)
+        db.insert_many(session.connection(), "unmatched", ("seq", "entity_code", "name_key"), rows)
     return len(rows)
 
 

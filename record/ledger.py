@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
@@ -176,7 +176,7 @@ def append(session: Session, facts: Sequence[Sealed]) -> Appended:
         outcome.seqs = [row.seq for row in rows]
         outcome.written = [(row.seq, row.sealed.fact) for row in rows if row.seq not in replaced]
         outcome.touched = list(touched)
-        jobs.after_commit(session, APPENDED, [outcome.seqs[-1]])
+        jobs.nudge(session, APPENDED)
     return outcome
 
 
@@ -199,8 +199,7 @@ _KNOWN = select(
     _ENTRY.c.seq, _ENTRY.c.source, _ENTRY.c.kind, _ENTRY.c.source_ref, _ENTRY.c.entity_code, _ENTRY.c.occurred_on,
     _ENTRY.c.payload, _ENTRY.c.visibility, _ENTRY.c.shown_from, _ENTRY.c.shown_until,
 ).where(
-    _ENTRY.c.kind == bindparam("kind"),
-    _ENTRY.c.source == bindparam("source"),
+    # The references alone: they are nearly unique, and without statistics PostgreSQL would rather read a whole kind.
     _ENTRY.c.source_ref.in_(bindparam("refs", expanding=True)),
     _ENTRY.c.superseded_by.is_(None),
     _ENTRY.c.source_ref.is_not(None),
@@ -208,15 +207,11 @@ _KNOWN = select(
 
 
 def _known(session: Session, facts: Sequence[Sealed]) -> dict[tuple[str, str, str], _Known]:
-    refs: dict[tuple[str, str], list[str]] = {}
-    for fact, _, _ in facts:
-        refs.setdefault((fact.kind, fact.source), []).append(fact.source_ref)
     known = {}
-    for (kind, source), some in refs.items():
-        for row in session.execute(_KNOWN, {"kind": kind, "source": source, "refs": some}):
-            day = row.occurred_on.isoformat() if row.occurred_on else None
-            fact = Fact(kind, source, row.source_ref, row.payload, row.entity_code, day, row.visibility)
-            known[source, kind, row.source_ref] = _Known(row.seq, said(fact), (row.shown_from, row.shown_until))
+    for row in session.execute(_KNOWN, {"refs": list({fact.source_ref for fact, _, _ in facts})}):
+        day = row.occurred_on.isoformat() if row.occurred_on else None
+        fact = Fact(row.kind, row.source, row.source_ref, row.payload, row.entity_code, day, row.visibility)
+        known[_name(fact)] = _Known(row.seq, said(fact), (row.shown_from, row.shown_until))
     return known
 
 
@@ -248,7 +243,9 @@ def _write(session: Session, head: int, rows: list[_Row], replaced: dict[int, in
     in_ledger = [{"old": old, "new": new} for old, new in replaced.items() if old < head]
     if in_ledger:
         connection.execute(_SUPERSEDE, in_ledger)
-    _insert(connection, [_values(row, replaced.get(row.seq)) for row in rows], moment)
+    recorded_at = db.stamp(connection, moment)
+    values = [(*_values(row, replaced.get(row.seq)), recorded_at) for row in rows]
+    db.insert_many(connection, "ledger_entry", _COLUMNS, values)
     size = head + len(rows)
     _grow(session, head, size)
     connection.execute(update(LedgerHead).where(LedgerHead.id == 1).values(size=size))
@@ -275,21 +272,6 @@ def _to_browse_by(fact: Fact) -> tuple[str | None, str | None]:
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
-
-
-def _insert(connection: Connection, rows: list[tuple[Any, ...]], moment: datetime) -> None:
-    """Each database's own fast way: SQLAlchemy would take as long again for every row."""
-    raw: Any = connection.connection.driver_connection
-    columns = ", ".join(_COLUMNS)
-    if connection.dialect.name == "sqlite":
-        stamp = moment.strftime("%Y-%m-%d %H:%M:%S.%f")
-        places = ", ".join("?" * (len(_COLUMNS) - 1))
-        statement = f"INSERT INTO ledger_entry ({columns}) VALUES ({places}, '{stamp}')"  # noqa: S608 our own names
-        raw.executemany(statement, rows)
-        return
-    with raw.cursor() as cursor, cursor.copy(f"COPY ledger_entry ({columns}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row((*row, moment))
 
 
 # ---- redacting ------------------------------------------------------------------------------------------------------

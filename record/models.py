@@ -129,7 +129,7 @@ class LedgerEntry(Base):
         Index("ix_ledger_entry_kind_authority_occurred_on_seq", "kind", "authority", "occurred_on", "seq"),
         Index("ix_ledger_entry_kind_act_occurred_on_seq", "kind", "act", "occurred_on", "seq"),
         Index(
-            "uq_ledger_entry_current_fact", "kind", "source_ref", "source", unique=True,
+            "uq_ledger_entry_current_fact", "source_ref", "kind", "source", unique=True,
             sqlite_where=_CURRENT, postgresql_where=_CURRENT,
         ),
         Index("ix_ledger_entry_shown_until", "shown_until", sqlite_where=_SHOWN, postgresql_where=_SHOWN),

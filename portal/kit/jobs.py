@@ -85,6 +85,18 @@ def after_commit(session: Session, event: str, items: Sequence[Any]) -> None:
             add(session, name, list(items[start : start + ITEMS_PER_JOB]))
 
 
+def nudge(session: Session, event: str) -> None:
+    """Wake every subscriber of `event` that keeps a cursor of its own, once the session's transaction has committed.
+
+    A job that waits already does for all: it cannot begin before this transaction ends, and then finds everything.
+    """
+    for name in SUBSCRIBERS.get(event, []):
+        # Held until the commit (on SQLite the writer holds everything), so that nobody takes it up before.
+        there = select(Job.id).where(Job.task == name, Job.state == "waiting", Job.tries == 0, Job.due_at <= db.now())
+        if session.scalar(there.limit(1).with_for_update(read=True, skip_locked=True)) is None:
+            add(session, name, [])
+
+
 def add(session: Session, task_name: str, items: list[Any], *, after: timedelta = timedelta(0)) -> None:
     """Write one job for one task; it runs once the session's transaction has committed and `after` is over."""
     moment = db.now()

@@ -99,6 +99,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_calendar_day")),
     )
     _by_authority_and_act()
+    _current_fact("source_ref", "kind", "source")
     _view(MORE)
 
 
@@ -119,8 +120,22 @@ def _by_authority_and_act() -> None:
         )
 
 
+def _current_fact(*columns: str) -> None:
+    current = sa.text("superseded_by IS NULL AND source_ref IS NOT NULL")
+    op.drop_index("uq_ledger_entry_current_fact", "ledger_entry")
+    op.create_index(
+        "uq_ledger_entry_current_fact",
+        "ledger_entry",
+        columns,
+        unique=True,
+        sqlite_where=current,
+        postgresql_where=current,
+    )
+
+
 def downgrade() -> None:
     _view("")
+    _current_fact("kind", "source_ref", "source")
     for column in ("authority", "act"):
         op.drop_index(f"ix_ledger_entry_kind_{column}_occurred_on_seq", "ledger_entry")
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
