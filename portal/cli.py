@@ -253,7 +253,8 @@ def demo(
     entities: Annotated[int, typer.Option(min=1, max=200_000, help="How many entities to make up.")] = 20_000,
     as_json: AsJson = False,
 ) -> None:
-    """Fill an empty portal with made-up entities. Repeating it changes nothing."""
+    """Fill an empty portal with made-up entities, records and officers. Repeating it changes nothing."""
+    from portal import demo as people
     from portal import migrations
     from record import demo as made_up
     from search import index
@@ -263,7 +264,12 @@ def demo(
         added = made_up.fill(entities, progress=told)
     with _progress("Indexing") as told:
         index.bring_level(in_bulk=added > 0, progress=told)
-    finish({"added": added}, f"{added} made-up entities added.", as_json=as_json)
+    officers, file = people.add_people(), people.accounts_file()
+    finish(
+        {"added": added, "officers": officers, "accounts": str(file)},
+        f"{added} made-up entities added. Officers sign in at /desk; how is in {file}.",
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -1,12 +1,16 @@
 """Made-up entities."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pyotp
 import pytest
+from fastapi.testclient import TestClient
 
+from portal import demo as people
 from portal.kit import db
 from record import codes, demo, entities, names
 
@@ -87,3 +91,20 @@ def test_what_was_made_up_is_read_back_whole() -> None:
             entity = entities.get(session, one.entity["code"])
             assert {column: getattr(entity, column) for column in one.entity} == one.entity
             assert [(former.name, former.until) for former in entity.former_names] == one.former
+
+
+def test_a_demonstration_has_an_officer_for_each_role_who_can_sign_in_and_finds_work(
+    client: TestClient, embedded: Path
+) -> None:
+    demo.fill(300)
+    assert people.add_people() == 3
+    file = people.accounts_file()
+    assert file.stat().st_mode & 0o077 == 0
+    assert people.add_people() == 0
+    for one in json.loads(file.read_text("utf-8")):
+        code = pyotp.parse_uri(one["otpauth"]).now()  # type: ignore[union-attr]
+        form = {"login": one["login"], "password": one["password"], "code": code}
+        assert client.post("/desk/login", data=form, follow_redirects=False).status_code == 303
+        page = client.get("/desk?lang=zh").text
+        assert ("异议与信用修复申请" in page) == (one["login"] != "demo.admin")
+        client.cookies.clear()
