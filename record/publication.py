@@ -21,6 +21,7 @@ from sqlalchemy import (
     Date,
     FromClause,
     MetaData,
+    Select,
     String,
     Table,
     and_,
@@ -263,22 +264,29 @@ def get(session: Session, seq: int) -> Published | None:
     return next(iter(published(session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq == seq)))), None)
 
 
+_DAY = func.coalesce(PUBLISHED.c.occurred_on, date.min)
+
+
 def of_entity(session: Session, code: str, kind: str, *, before: int | None = None, limit: int = 20) -> list[Published]:
-    """An entity's published entries of one kind, the newest first; `before`: only those below that seq."""
-    asked = select(*SHOWN_COLUMNS).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
+    """An entity's published entries of one kind, the latest day first; `before`: only those behind entry `before`."""
+    asked = select(PUBLISHED.c.seq).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
     if before is not None:
-        asked = asked.where(PUBLISHED.c.seq < before)
-    return published(session.execute(asked.order_by(PUBLISHED.c.seq.desc()).limit(limit)))
+        day = session.scalar(select(_ENTRY.c.occurred_on).where(_ENTRY.c.seq == before)) or date.min
+        asked = asked.where(or_(day > _DAY, (day == _DAY) & (PUBLISHED.c.seq < before)))
+    return _in_order(session, asked, limit)
 
 
 def latest(session: Session, code: str, *, limit: int = 8) -> list[Published]:
     """An entity's published entries of every kind, those of the latest days first."""
     asked = select(PUBLISHED.c.seq).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN))
-    days = asked.order_by(func.coalesce(PUBLISHED.c.occurred_on, date.min).desc(), PUBLISHED.c.seq.desc()).limit(limit)
-    seqs = list(session.scalars(days))
-    found = {
-        one.seq: one for one in published(session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq.in_(seqs))))
-    }
+    return _in_order(session, asked, limit)
+
+
+def _in_order(session: Session, asked: Select[Any], limit: int) -> list[Published]:
+    """The first of these entries by day. Numbers are sorted alone, for an entity may have thousands of entries."""
+    seqs = list(session.scalars(asked.order_by(_DAY.desc(), PUBLISHED.c.seq.desc()).limit(limit)))
+    rows = session.execute(select(*SHOWN_COLUMNS).where(PUBLISHED.c.seq.in_(seqs)))
+    found = {one.seq: one for one in published(rows)}
     return [found[seq] for seq in seqs if seq in found]
 
 
