@@ -188,7 +188,7 @@ def import_(
 
 
 def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> None:
-    from record import feeds, registry
+    from record import joining, registry
     from search import index
 
     started = time.monotonic()
@@ -196,7 +196,7 @@ def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> Non
         summary = registry.import_files(files, baseline=baseline or None, follower=first_load, progress=told)
     with _progress("Indexing") as told:
         if summary.baseline:
-            feeds.join_all()
+            joining.join_all()
         index.bring_level(in_bulk=summary.baseline and not first_load.began, progress=told)
     seconds = round(time.monotonic() - started, 2)
     _finish(
@@ -283,11 +283,13 @@ def reindex(as_json: AsJson = False) -> None:
 def purge(as_json: AsJson = False) -> None:
     """Apply retention: forget what need not be kept any longer."""
     from portal.kit import access, idempotency, jobs
+    from record import uploads
 
-    forgotten, answers, days = jobs.purge(), idempotency.purge(), access.purge()
+    forgotten, answers, days, files = jobs.purge(), idempotency.purge(), access.purge(), uploads.purge()
     _finish(
-        {"jobs": forgotten, "answers": answers, "access_days": days},
-        f"{forgotten} finished jobs, {answers} kept answers and {days} days of the access log forgotten.",
+        {"jobs": forgotten, "answers": answers, "access_days": days, "uploads": files},
+        f"{forgotten} finished jobs, {answers} kept answers, {days} days of the access log and {files} uploaded files "
+        "forgotten.",
         as_json=as_json,
     )
 

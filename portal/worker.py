@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from portal.kit import access, db, idempotency, jobs, logs
 from portal.kit.settings import get_settings
 from record import tasks as record_tasks
+from record import uploads
 from search import tasks as search_tasks
 
 __all__ = ["celery", "record_tasks", "search_tasks"]
@@ -77,6 +78,7 @@ def purge(_items: list[Any]) -> None:
     jobs.purge()
     idempotency.purge()
     access.purge()
+    uploads.purge()
 
 
 class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 
 from portal.kit import db, errors, i18n, limits, shapes, web
 from portal.kit.limits import door
-from record import codes, entities, kinds, ledger, profile, publication
+from record import codes, entities, feeds, kinds, ledger, profile, publication
 
 router = limits.router(include_in_schema=False)
 
@@ -24,10 +24,12 @@ TABLES = {
     "status": codes.ENTITY_STATUSES,
     "listed": codes.LISTS,
     "kind": {kind.name: kind.labels for kind in kinds.KINDS.values()},
+    "day": kinds.DAYS,
     "field": kinds.FIELDS,
     "registered": kinds.REGISTERED,
     "gravity": kinds.GRAVITIES,
     "state": kinds.STATES,
+    "reason": feeds.REASONS,
 }
 
 
