@@ -231,9 +231,12 @@ def _party(session: Session, officer: Officer, typed: str) -> Entity:
 
 
 def _row(kind: str, typed: Typed, kept: Mapping[str, Any], faults: dict[str, str | PortalError]) -> FeedRow | None:
-    """The row that the form is, or None; adds to `faults` as many as one look can find."""
+    """The row that the form is, or None; adds to `faults` everything that one look can find."""
     cells = {field.name: typed.get(field.name, "").strip() for field in fields(kind)}
-    faults |= {field.name: "text_missing" for field in fields(kind) if field.required and not cells[field.name]}
+    instead = {field.name: _stand_in(field) for field in fields(kind)}
+    missing = [field.name for field in fields(kind) if field.required and not cells[field.name]]
+    faults |= dict.fromkeys(missing, "text_missing")
+    cells |= {name: instead[name] for name in missing}
     cells |= {name: str(kept.get(name) or "") for name in _NOT_TYPED} | {"party_kind": "法人及非法人组织"}
     layout = feed_columns.layout_of(kind, list(cells))
     assert layout is not None
@@ -246,10 +249,17 @@ def _row(kind: str, typed: Typed, kept: Mapping[str, Any], faults: dict[str, str
             if field in faults:
                 return None
             faults[field] = refusal.reason
-            cells[field] = ""  # what else is wrong shows without it
+            cells[field] = instead.get(field, "")
     if cells["authority_code"] and "authority_code" not in row.payload:
         faults["authority_code"] = "code_wrong"
     return None if faults else row
+
+
+def _stand_in(field: Field) -> str:
+    """What is checked in the place of what is missing or wrong, so that everything else that is wrong shows too."""
+    if not field.required:
+        return ""
+    return field.choices[0] if field.choices else "1990-01-01" if field.shape == "day" else "未填"
 
 
 def _fact(officer: Officer, kind: str, entity: Entity, row: FeedRow) -> Fact:

@@ -114,6 +114,8 @@ class Waiting:
     """The party's code as the source gave it, which nobody here has; None where it gave none."""
     bearers: Sequence[Listed]
     """Where it gave none: those who bear the name and whom the officer may deal with."""
+    elsewhere: int
+    """How many more bear it, in districts that the officer's account is not for."""
 
 
 def waiting(session: Session, officer: Officer, *, before: int | None = None, limit: int = 50) -> list[Waiting]:
@@ -128,14 +130,12 @@ def waiting(session: Session, officer: Officer, *, before: int | None = None, li
     rows = session.execute(asked.order_by(Unmatched.seq.desc()).limit(limit)).all()
     named = entities.bearers(session, {key for _, code, key in rows if code is None})
     listed = {one.code: one for one in entities.by_codes(session, sorted(set().union(*named.values())))}
-    return [
-        Waiting(
-            entry, code,
-            [listed[each] for each in sorted(named.get(key, ())) if officer.district in (None, listed[each].district)]
-            if code is None else (),
-        )
-        for entry, code, key in rows
-    ]  # fmt: skip
+    found = []
+    for entry, code, key in rows:
+        bearing = [listed[each] for each in sorted(named.get(key, ()))] if code is None else []
+        reached = [one for one in bearing if officer.district in (None, one.district)]
+        found.append(Waiting(entry, code, reached, len(bearing) - len(reached)))
+    return found
 
 
 def join_to(session: Session, officer: Officer, seq: int, code: str, reason: str) -> int:

@@ -187,7 +187,9 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_typed_is_lost(desk: Test
         assert "sum cannot be understood" in fault(answer.text, "fine")
         for typed in ("很多", "明年", "奇观&lt;&gt;", PENALTY["content"]):
             assert typed in answer.text
-    nothing = post(desk, "preview", "", document="", occurred_on="")
+    nothing = post(desk, "preview", "", document="", occurred_on="", fine="很多", valid_until="明年")
+    assert "sum cannot be understood" in fault(nothing.text, "fine"), "everything in one look"
+    assert "No date" in fault(nothing.text, "valid_until")
     for field in ("party", "document", "occurred_on", "act", "content", "gravity"):
         assert "required" in fault(nothing.text, field), field
     soon = (publication.today() + timedelta(days=9)).isoformat()

@@ -346,6 +346,7 @@ def test_nothing_is_joined_to_who_does_not_bear_the_name_or_is_elsewhere(
     by_name, by_code = wait_for_party(
         row(entity.name, "", 1), row("上海未到先闻有限公司", made_up("91", random.Random(7)), 2)
     )
+    assert desk.get("/desk/unmatched").text.count('name="code"') == 2
     size = count(LedgerEntry)
     with db.reading() as session:
         stranger = session.scalars(select(Entity.code).where(Entity.code.not_in(shared))).first()
@@ -359,6 +360,8 @@ def test_nothing_is_joined_to_who_does_not_bear_the_name_or_is_elsewhere(
     assert f'value="{shared[1]}"' in page
     assert f'value="{shared[0]}"' not in page
     assert join(desk, by_name, shared[0]).status_code == 403
+    switch_to(desk, "jingan", district="310106")
+    assert "is in another district" in desk.get("/desk/unmatched").text
     assert (count(LedgerEntry), count(Unmatched), acts("join")) == (size, 2, [])
 
 
