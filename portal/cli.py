@@ -187,7 +187,7 @@ def import_(
 
 
 def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> None:
-    from record import feeds, registry
+    from record import joining, registry
     from search import index
 
     started = time.monotonic()
@@ -195,7 +195,7 @@ def _import_registry(files: list[Path], *, baseline: bool, as_json: bool) -> Non
         summary = registry.import_files(files, baseline=baseline or None, follower=first_load, progress=told)
     with _progress("Indexing") as told:
         if summary.baseline:
-            feeds.join_all()
+            joining.join_all()
         index.bring_level(in_bulk=summary.baseline and not first_load.began, progress=told)
     seconds = round(time.monotonic() - started, 2)
     finish(

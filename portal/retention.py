@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from portal.kit import access, idempotency, jobs
-from record import follow
+from record import follow, uploads
 
 FORGET: Mapping[str, Callable[[], int]] = {
     "jobs": jobs.purge,
     "answers": idempotency.purge,
     "access_days": access.purge,
     "unconfirmed_followers": follow.purge,
+    "uploads": uploads.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

@@ -14,14 +14,13 @@ from portal.kit.accounts import Officer
 from portal.kit.area import Figure, Queue
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from record import applications, decisions, entities, ledger, publication, redaction
-from record.models import FeedImport, LedgerEntry, Unmatched
+from record import applications, decisions, entering, entities, ledger, publication, redaction
+from record.models import LedgerEntry, Unmatched
 
 router = limits.router(include_in_schema=False)
 
 HOME = "/desk/record"
 REDACTIONS = "/desk/redactions"
-_DELIVERIES = 20
 
 Seq = Annotated[int, InPath(ge=0, le=2**53)]
 Reason = Annotated[str, Form(min_length=5, max_length=2_000)]
@@ -59,8 +58,8 @@ def record(
             found |= _by_number(session, int(number))
     except PortalError as refusal:
         found["refused"] = web.problem(refusal)
-    deliveries = session.scalars(select(FeedImport).order_by(FeedImport.id.desc()).limit(_DELIVERIES)).all()
-    return web.page(request, "desk/record.html", code=code, number=number, deliveries=deliveries, **found)
+    own = entering.source_of(officer)
+    return web.page(request, "desk/record.html", code=code, number=number, own=own, **found)
 
 
 @router.post("/desk/record/{seq}/annul")

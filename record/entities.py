@@ -1,6 +1,6 @@
 """Reading the register: one entity, several in the order asked for, or all of them for whoever builds an index."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, cast
 
 from sqlalchemy import JSON, BindParameter, Table, Text, bindparam, case, func, null, select, type_coerce
@@ -105,3 +105,36 @@ def _listed(row: Sequence[Any], former: dict[str, list[str]]) -> Listed:
     names = tuple(former[code]) if code in former else ()
     shown = public_address(code, address)
     return Listed(code, name, names, shown, district, industry, kind, status, flags or [], established_on, source)
+
+
+# ---- by name --------------------------------------------------------------------------------------------------------
+
+
+def bearers(session: Session, keys: Collection[str]) -> dict[str, set[str]]:
+    """Codes of the entities that bear each of these names or bore it before; names that nobody bears are left out.
+
+    Names as `names.fold` writes them.
+    """
+    found: dict[str, set[str]] = {}
+    if not keys:
+        return found
+    for asked in (
+        select(_TABLE.c.name_key, _TABLE.c.code).where(_TABLE.c.name_key.in_(keys)),
+        select(_NAMES.c.name_key, _NAMES.c.entity_code).where(_NAMES.c.name_key.in_(keys)),
+    ):
+        for key, code in session.execute(asked):
+            found.setdefault(key, set()).add(code)
+    return found
+
+
+def sole_bearers(session: Session, keys: Collection[str]) -> dict[str, str]:
+    """The code of each of these names that exactly one entity bears or bore."""
+    return {key: codes_.pop() for key, codes_ in bearers(session, keys).items() if len(codes_) == 1}
+
+
+def districts(session: Session, wanted: Collection[str]) -> dict[str, str | None]:
+    """The district of each of these codes that is registered."""
+    if not wanted:
+        return {}
+    asked = select(_TABLE.c.code, _TABLE.c.district).where(_TABLE.c.code.in_(wanted))
+    return dict(session.execute(asked).all())

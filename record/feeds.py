@@ -3,7 +3,7 @@
     summary = import_file("penalty", Path("penalties.csv"), source="import")
 
 A bad row costs that row. The same file again changes nothing, so a killed import is simply run again. An entity that
-the register does not know is kept as unmatched, and joined when it arrives.
+the register does not know is kept as unmatched; joining it is `record.joining`'s business.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import structlog
-from sqlalchemy import Table, delete, or_, select, update
+from sqlalchemy import Table, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, keyring, parallel
 from portal.kit.errors import PortalError
-from record import cleaning, feed_columns, feed_rows, ledger, names, packing, publication, tables
+from record import cleaning, entities, feed_columns, feed_rows, joining, ledger, names, packing, publication, tables
 from record.cleaning import RawRow
 from record.feed_columns import FeedLayout
 from record.feed_rows import FeedRow
 from record.kinds import KINDS
 from record.ledger import Appended, Fact, Sealed
-from record.models import Entity, FeedImport, FormerName, LedgerEntry, Unmatched
+from record.models import FeedImport, Unmatched
 from record.packing import FileRefused
 from record.rejects import Rejects
 
@@ -39,25 +39,37 @@ __all__ = [
     "FileRefused",
     "LayoutUnknown",
     "Party",
+    "TakenOver",
     "import_file",
-    "join",
-    "join_all",
+    "party_of",
     "store",
     "take",
 ]
 
-REASONS = {**cleaning.REASONS, **feed_rows.REASONS}
+REASONS = {
+    **cleaning.REASONS,
+    **feed_rows.REASONS,
+    "district_other": (
+        "当事人不在您账号所属的区，或尚未登记；请交由该区或市级人员报送",
+        "The party is in another district than your account, or not registered; pass it on to an officer of that "
+        "district or of the whole city",
+    ),
+}
 """Why a row was refused."""
 ROWS_AT_ONCE = 500
 INLINE_ROWS = 3_000
+REFUSALS_KEPT = 200
+"""Of one delivery, on its page: place and reason, never the content."""
 
-_ENTITY, _NAMES = cast(Table, Entity.__table__), cast(Table, FormerName.__table__)
 _UNMATCHED = cast(Table, Unmatched.__table__)
-_ENTRY = cast(Table, LedgerEntry.__table__)
 
 Progress = Callable[[int, int | None], None]
 
 log = structlog.get_logger()
+
+
+class TakenOver(Exception):
+    """Another process goes on with this file."""
 
 
 @dataclass(slots=True)
@@ -184,9 +196,11 @@ def store(session: Session, parties: Sequence[Party]) -> tuple[Appended, int]:
 
     Comes last in its transaction; at most ledger.MOST_AT_ONCE facts.
     """
-    codes = _codes_by_name(session, {names.fold(party.name) for party in parties if party.sealed is None})
-    sealed = [_sealed(party, codes) for party in parties]
-    here = _registered(session, {one.fact.entity_code for one in sealed if one.fact.entity_code})
+    codes = entities.sole_bearers(session, {names.fold(party.name) for party in parties if party.sealed is None})
+    shared = [party.fact for party in parties if party.sealed is None and names.fold(party.name) not in codes]
+    joined = joining.given(session, shared)
+    sealed = [_sealed(party, codes, joined) for party in parties]
+    here = set(entities.districts(session, {one.fact.entity_code for one in sealed if one.fact.entity_code}))
     appended = ledger.append(session, sealed)
     unmatched = _keep_unmatched(session, appended, here)
     if any(KINDS[party.fact.kind].listing for party in parties):
@@ -194,28 +208,11 @@ def store(session: Session, parties: Sequence[Party]) -> tuple[Appended, int]:
     return appended, unmatched
 
 
-def _sealed(party: Party, codes: dict[str, str]) -> Sealed:
+def _sealed(party: Party, codes: dict[str, str], joined: dict[str, str]) -> Sealed:
     if party.sealed:
         return Sealed(party.fact, *party.sealed)
-    return ledger.seal(party.fact._replace(entity_code=codes.get(names.fold(party.name))))
-
-
-def _codes_by_name(session: Session, keys: set[str]) -> dict[str, str]:
-    """The code of each name that exactly one entity bears."""
-    if not keys:
-        return {}
-    found: dict[str, set[str]] = {}
-    for asked in (
-        select(_ENTITY.c.name_key, _ENTITY.c.code).where(_ENTITY.c.name_key.in_(keys)),
-        select(_NAMES.c.name_key, _NAMES.c.entity_code).where(_NAMES.c.name_key.in_(keys)),
-    ):
-        for key, code in session.execute(asked):
-            found.setdefault(key, set()).add(code)
-    return {key: codes.pop() for key, codes in found.items() if len(codes) == 1}
-
-
-def _registered(session: Session, codes: set[str]) -> set[str]:
-    return set(session.scalars(select(_ENTITY.c.code).where(_ENTITY.c.code.in_(codes)))) if codes else set()
+    code = codes.get(names.fold(party.name)) or joined.get(party.fact.source_ref)
+    return ledger.seal(party.fact._replace(entity_code=code))
 
 
 def _keep_unmatched(session: Session, appended: Appended, here: set[str]) -> int:
@@ -233,34 +230,74 @@ def _keep_unmatched(session: Session, appended: Appended, here: set[str]) -> int
 
 
 def import_file(
-    kind: str, path: Path, *, source: str = "import", progress: Progress = lambda done, total: None
+    kind: str,
+    path: Path,
+    *,
+    source: str = "import",
+    progress: Progress = lambda done, total: None,
+    delivery: int | None = None,
+    district: str | None = None,
 ) -> FeedSummary:
     """Read one file of a kind into the ledger. Raises FileRefused for a file that cannot be read as a whole.
 
-    `source` names whose data it is: the same fact from two sources is two facts.
+    `source` names whose data it is: the same fact from two sources is two facts. `delivery`: number of a FeedImport
+    that was made when the file was handed in; reading goes on where it was stopped, and raises TakenOver once somebody
+    else reads the same. `district`: rows about entities of other districts are refused.
     """
     started = time.monotonic()
     summary = FeedSummary(kind, str(path), packing.sha256(path))
     with closing(tables.read(path, partial(feed_columns.layout_of, kind))) as table:
-        record = _begin(summary, source)
-        with closing(Rejects(path, table.layout.header, REASONS)) as rejects:
+        record = _begin(summary, source) if delivery is None else _go_on(delivery, summary)
+        with closing(Rejects(path, table.layout.header, REASONS, kept=summary.rejected)) as rejects:
             setup = (table.layout, kind, source, keyring.secret("party-names"))
-            with closing(_pieces(setup, table.rows)) as pieces:
-                for raw, parties, refused in pieces:
+            with closing(_pieces(setup, islice(table.rows, summary.rows, None))) as pieces:
+                for piece in pieces:
+                    raw, parties, refused = _within(district, piece) if district else piece
                     if refused:
                         rejects.write(
                             [(feed_rows.safe_cells(table.layout, raw[at].cells), reason) for at, reason in refused]
                         )
                         rejects.sync()
-                    with db.writing() as session:
-                        appended, unmatched = store(session, parties)
-                    _count(summary, raw, appended, refused, unmatched)
+                    _store_piece(record, summary, (raw, parties, refused))
                     progress(summary.rows, round(summary.rows / table.fraction) if table.fraction > 0.001 else None)
             summary.rejects = str(rejects.path) if rejects.written else None
     summary.seconds = round(time.monotonic() - started, 2)
-    _finish(record, summary)
+    _finish(record)
     log.info("feed.imported", kind=kind, rows=summary.rows, rejected=summary.rejected, unmatched=summary.unmatched)
     return summary
+
+
+def _store_piece(number: int, summary: FeedSummary, piece: Piece) -> None:
+    """Rows and the count of them in one transaction, so that a killed import is gone on with exactly."""
+    raw, parties, refused = piece
+    with db.writing() as session:
+        record = session.get_one(FeedImport, number, with_for_update=True)
+        if record.rows != summary.rows:
+            raise TakenOver
+        places = [(summary.rows + at, reason) for at, reason in refused]
+        appended, unmatched = store(session, parties)
+        _count(summary, raw, appended, refused, unmatched)
+        record.refused = [*(record.refused or ()), *places][:REFUSALS_KEPT]
+        for name, count in _counts(summary).items():
+            setattr(record, name, count)
+
+
+def _within(district: str, piece: Piece) -> Piece:
+    """The piece without what is about entities elsewhere, or about nobody who is registered."""
+    raw, parties, refused = piece
+    without = {at for at, _ in refused}
+    places = [at for at in range(len(raw)) if at not in without]
+    with db.reading() as session:
+        named = entities.sole_bearers(session, {names.fold(party.name) for party in parties if party.sealed is None})
+        codes = [party.fact.entity_code or named.get(names.fold(party.name), "") for party in parties]
+        known = entities.districts(session, set(codes))
+    kept, elsewhere = [], []
+    for at, party, code in zip(places, parties, codes, strict=True):
+        if party.fact.visibility == "internal" or known.get(code) == district:
+            kept.append(party)
+        else:
+            elsewhere.append((at, "district_other"))
+    return raw, kept, sorted([*refused, *elsewhere])
 
 
 def _count(
@@ -277,7 +314,8 @@ def _count(
 def _record(session: Session, summary: FeedSummary, source: str, *, finished: bool = True) -> FeedImport:
     record = FeedImport(
         kind=summary.kind, source=source, file_name=Path(summary.file).name[:255], sha256=summary.sha256,
-        started_at=db.now(), finished_at=db.now() if finished else None, **_counts(summary),
+        started_at=db.now(), finished_at=db.now() if finished else None, refused=summary.refused[:REFUSALS_KEPT],
+        **_counts(summary),
     )  # fmt: skip
     session.add(record)
     session.flush()
@@ -294,10 +332,17 @@ def _begin(summary: FeedSummary, source: str) -> int:
         return _record(session, summary, source, finished=False).id
 
 
-def _finish(record: int, summary: FeedSummary) -> None:
+def _go_on(number: int, summary: FeedSummary) -> int:
+    with db.reading() as session:
+        record = session.get_one(FeedImport, number)
+        for name in _counts(summary):
+            setattr(summary, name, getattr(record, name))
+    return number
+
+
+def _finish(number: int) -> None:
     with db.writing() as session:
-        done = update(FeedImport).where(FeedImport.id == record)
-        session.execute(done.values(**_counts(summary), finished_at=db.now()))
+        session.execute(update(FeedImport).where(FeedImport.id == number).values(finished_at=db.now()))
 
 
 # ---- from a department's system -------------------------------------------------------------------------------------
@@ -334,66 +379,3 @@ def take(session: Session, kind: str, items: Sequence[Item], source: str) -> Fee
 
 def _cell(value: str | int | None) -> str:
     return "" if value is None else str(value)
-
-
-# ---- joining --------------------------------------------------------------------------------------------------------
-
-
-def join(session: Session, codes: Sequence[str]) -> int:
-    """Join to these entities what came before them: entries under their code, and under the name that only they bear.
-
-    Comes last in its transaction; at most ledger.MOST_AT_ONCE codes. Returns how many entries were joined.
-    """
-    named = dict(session.execute(select(_ENTITY.c.code, _ENTITY.c.name_key).where(_ENTITY.c.code.in_(codes))).all())
-    if not named:
-        return 0
-    waiting = select(_UNMATCHED).where(
-        or_(
-            _UNMATCHED.c.entity_code.in_(named),
-            _UNMATCHED.c.entity_code.is_(None) & _UNMATCHED.c.name_key.in_(set(named.values())),
-        )
-    )
-    rows = session.execute(waiting.order_by(_UNMATCHED.c.seq).limit(ledger.MOST_AT_ONCE)).all()
-    found = _codes_by_name(session, {row.name_key for row in rows if row.entity_code is None})
-    here = [row for row in rows if row.entity_code or row.name_key in found]
-    if not here:
-        return 0
-    session.execute(delete(_UNMATCHED).where(_UNMATCHED.c.seq.in_([row.seq for row in here])))
-    nameless = {row.seq: found[row.name_key] for row in here if row.entity_code is None}
-    ledger.append(session, [_joined(entry, nameless[entry.seq]) for entry in _current(session, list(nameless))])
-    publication.told(session, {row.entity_code for row in here if row.entity_code} | set(nameless.values()))
-    return len(here)
-
-
-def _current(session: Session, seqs: Sequence[int]) -> list[LedgerEntry]:
-    asked = select(LedgerEntry).where(
-        LedgerEntry.seq.in_(seqs), LedgerEntry.superseded_by.is_(None), LedgerEntry.payload.is_not(None)
-    )
-    return list(session.scalars(asked.order_by(LedgerEntry.seq)))
-
-
-def _joined(entry: LedgerEntry, code: str) -> Sealed:
-    day = entry.occurred_on.isoformat() if entry.occurred_on else None
-    assert entry.source_ref is not None
-    assert entry.payload is not None
-    return ledger.seal(
-        Fact(
-            entry.kind, entry.source, entry.source_ref, entry.payload, code, day, entry.visibility,
-            entry.shown_from, entry.shown_until,
-        )
-    )  # fmt: skip
-
-
-def join_all() -> int:
-    """Join everything that waits for an entity that has come: after a first load, which tells nobody."""
-    joined, after = 0, -1
-    while True:
-        with db.writing() as session:
-            asked = select(_UNMATCHED).where(_UNMATCHED.c.seq > after).order_by(_UNMATCHED.c.seq)
-            rows = session.execute(asked.limit(ledger.MOST_AT_ONCE)).all()
-            if not rows:
-                return joined
-            after = rows[-1].seq
-            codes = {row.entity_code for row in rows if row.entity_code}
-            codes |= set(_codes_by_name(session, {row.name_key for row in rows if row.entity_code is None}).values())
-            joined += join(session, sorted(_registered(session, codes)))

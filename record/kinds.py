@@ -251,6 +251,17 @@ FIELDS: Labels = {
 }
 """What each field of a payload is called, in the order in which it is shown."""
 
+DAYS: Labels = {
+    "permit": ("许可决定日期", "Day of the decision"),
+    "penalty": ("处罚决定日期", "Day of the decision"),
+    "inspection": ("检查日期", "Day of the inspection"),
+    "abnormal_listing": ("列入日期", "Day of listing"),
+    "serious_violation": ("列入日期", "Day of listing"),
+    "judgment_debtor": ("发布日期", "Day of publication by the court"),
+    "commendation": ("认定日期", "Day of the award"),
+}
+"""What an entry's day (`occurred_on`) is the day of."""
+
 HEADLINES: Mapping[str, str] = {
     "permit": "content",
     "penalty": "act",

@@ -214,8 +214,19 @@ class FeedImport(Base):
     unchanged: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
     unmatched: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[list[tuple[int, str]] | None] = mapped_column(JSON)
+    """Of what was refused the first: place among the items or rows, from 0, and reason (`feeds.REASONS`)."""
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Of an upload: when it was handed in."""
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    uploaded_by: Mapped[int | None]
+    """Account of the officer who handed the file in; null for what came another way."""
+    district: Mapped[str | None] = mapped_column(String(6))
+    """Of an upload: the only district whose entities it may be about; null: the whole city."""
+    stored_as: Mapped[str | None] = mapped_column(String(64))
+    """Of an upload: name of the file in `imports/` until it is read; its rejects lie beside it."""
+    problem: Mapped[str | None] = mapped_column(String(40))
+    """`slug` of the refusal when the file could not be read as a whole."""
 
 
 class Unmatched(Base):

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     and_,
     func,
+    literal,
     or_,
     select,
     update,
@@ -38,7 +39,7 @@ from record import clocks, ledger
 from record.clocks import Publicity
 from record.kinds import KINDS, SHOWN
 from record.ledger import Fact
-from record.models import Entity, LedgerEntry
+from record.models import Entity, KindSwitch, LedgerEntry
 
 CHANGED = "entity.changed"
 OWN = "portal"
@@ -127,6 +128,16 @@ def with_term(fact: Fact) -> Fact:
     day = date.fromisoformat(fact.occurred_on) if fact.occurred_on else None
     shown = term(fact.kind, day, fact.payload)
     return fact._replace(shown_from=shown.shown_from, shown_until=shown.shown_until)
+
+
+def would_show(session: Session, fact: Fact) -> bool:
+    """Whether the public would see this fact, were it appended now: the rule of `published_entry` for one of a kind."""
+    day = today()
+    switch = select(KindSwitch.public_here).where(KindSwitch.kind == fact.kind, KindSwitch.since <= day)
+    here = session.scalar(switch.order_by(KindSwitch.since.desc()).limit(1))
+    begun = fact.shown_from is None or fact.shown_from <= day
+    over = fact.shown_until is not None and fact.shown_until < day
+    return fact.visibility == "public" and fact.entity_code is not None and here is not False and begun and not over
 
 
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
@@ -272,7 +283,7 @@ def of_entity(session: Session, code: str, kind: str, *, before: int | None = No
     asked = select(PUBLISHED.c.seq).where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind == kind)
     if before is not None:
         day = session.scalar(select(_ENTRY.c.occurred_on).where(_ENTRY.c.seq == before)) or date.min
-        asked = asked.where(or_(day > _DAY, (day == _DAY) & (PUBLISHED.c.seq < before)))
+        asked = asked.where(or_(day > _DAY, and_(literal(day) == _DAY, PUBLISHED.c.seq < before)))
     return _in_order(session, asked, limit)
 
 

@@ -8,8 +8,8 @@ from portal.kit.mail import MailFailed
 from record import (
     applications,
     feedback,
-    feeds,
     follow,
+    joining,
     kinds,
     ledger,
     mailings,
@@ -17,6 +17,7 @@ from record import (
     publication,
     subscriptions,
     switches,
+    uploads,
 )
 
 SEND_FOR_SECONDS = 60.0
@@ -27,7 +28,7 @@ SEND_FOR_SECONDS = 60.0
 def join(codes: list[Any]) -> None:
     """Join to entities that arrived what came before them."""
     with db.writing() as session:
-        feeds.join(session, codes)
+        joining.join(session, codes)
 
 
 @jobs.task("record.close_windows")
@@ -44,6 +45,13 @@ def mend_calendar(_items: list[Any]) -> None:
     """Compute anew the last days that rest on a calendar that was not out when they were set."""
     with db.writing() as session:
         applications.set_provisional_again(session)
+
+
+@jobs.task(uploads.READ)
+def read_upload(numbers: list[Any]) -> None:
+    """Read files that officers handed in."""
+    for number in numbers:
+        uploads.read(number)
 
 
 @jobs.task(switches.LEVEL)

@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from portal.kit import db, errors, i18n, limits, shapes, web
 from portal.kit.limits import door
-from record import browsing, codes, entities, kinds, ledger, profile, publication, signed
+from record import browsing, codes, entities, feeds, kinds, ledger, profile, publication, signed
 
 router = limits.router(include_in_schema=False)
 
@@ -23,10 +23,12 @@ TABLES = {
     "status": codes.ENTITY_STATUSES,
     "listed": codes.LISTS,
     "kind": {kind.name: kind.labels for kind in kinds.KINDS.values()},
+    "day": kinds.DAYS,
     "field": kinds.FIELDS,
     "registered": kinds.REGISTERED,
     "gravity": kinds.GRAVITIES,
     "state": kinds.STATES,
+    "reason": feeds.REASONS,
 }
 
 

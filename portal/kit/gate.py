@@ -7,6 +7,7 @@
 Every form in such a page carries `<input type="hidden" name="form_token" value="{{ form_token() }}">`.
 """
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
@@ -74,20 +75,33 @@ def present(request: Request) -> signin.SignedIn | None:
         return signin.read(session, token)
 
 
-async def _sent_token(request: Request) -> str | None:
-    if request.method in ("GET", "HEAD"):
-        return None
-    if TOKEN_HEADER in request.headers:
-        return request.headers[TOKEN_HEADER]
-    sent = (await request.form()).get(TOKEN_FIELD)
-    return sent if isinstance(sent, str) else None
-
-
-def _officer(request: Request, sent: Annotated[str | None, Depends(_sent_token)]) -> accounts.Officer:
-    """Raises SignInFirst without a session, FormExpired when a write does not come from a form of this session."""
+def _signed_in(request: Request) -> signin.SignedIn:
+    """Raises SignInFirst. What a stranger sends is not even taken apart."""
     found = present(request)
     if found is None:
         raise SignInFirst
+    return found
+
+
+async def _sent_token(
+    request: Request, _: Annotated[signin.SignedIn, Depends(_signed_in)]
+) -> AsyncIterator[str | None]:
+    if request.method in ("GET", "HEAD"):
+        yield None
+    elif TOKEN_HEADER in request.headers:
+        yield request.headers[TOKEN_HEADER]
+    else:
+        async with request.form() as form:  # closes the files of a form that is refused
+            sent = form.get(TOKEN_FIELD)
+            yield sent if isinstance(sent, str) else None
+
+
+def _officer(
+    request: Request,
+    found: Annotated[signin.SignedIn, Depends(_signed_in)],
+    sent: Annotated[str | None, Depends(_sent_token)],
+) -> accounts.Officer:
+    """Raises SignInFirst without a session, FormExpired when a write does not come from a form of this session."""
     if request.method not in ("GET", "HEAD") and not (sent and found.is_own(sent)):
         raise FormExpired
     if request.method == "GET":
