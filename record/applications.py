@@ -6,7 +6,7 @@
 An officer enters what came by letter or at the counter; another decides it. An upheld one ends publication.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args
@@ -321,6 +321,14 @@ def _set_due(session: Session, application: Application) -> None:
     running = [clock for clock in clocks_of(session, application) if clock.done_on is None]
     application.due_on = running[-1].due_on if running else None
     application.provisional = running[-1].provisional if running else False
+
+
+def follow(session: Session, replaced: Mapping[int, int]) -> None:
+    """Let open applications go on about what says their fact now. `replaced`: as of ledger.Appended."""
+    about = select(Application).where(Application.entry_seq.in_(replaced), Application.state.in_(OPEN))
+    for application in session.scalars(about):
+        application.entry_seq = replaced[application.entry_seq]
+    session.flush()
 
 
 def set_provisional_again(session: Session) -> int:

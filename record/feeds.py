@@ -23,7 +23,19 @@ from sqlalchemy.orm import Session
 
 from portal.kit import db, keyring, parallel
 from portal.kit.errors import PortalError
-from record import cleaning, entities, feed_columns, feed_rows, joining, ledger, names, packing, publication, tables
+from record import (
+    applications,
+    cleaning,
+    entities,
+    feed_columns,
+    feed_rows,
+    joining,
+    ledger,
+    names,
+    packing,
+    publication,
+    tables,
+)
 from record.cleaning import RawRow
 from record.feed_columns import FeedLayout
 from record.feed_rows import FeedRow
@@ -202,6 +214,9 @@ def store(session: Session, parties: Sequence[Party]) -> tuple[Appended, int]:
     sealed = [_sealed(party, codes, joined) for party in parties]
     here = set(entities.districts(session, {one.fact.entity_code for one in sealed if one.fact.entity_code}))
     appended = ledger.append(session, sealed)
+    if appended.replaced:
+        publication.carry_over(session, appended.replaced)
+        applications.follow(session, appended.replaced)
     unmatched = _keep_unmatched(session, appended, here)
     if any(KINDS[party.fact.kind].listing for party in parties):
         publication.told(session, appended.touched)

@@ -61,7 +61,9 @@ def join(session: Session, codes: Sequence[str]) -> int:
         return 0
     session.execute(delete(_UNMATCHED).where(_UNMATCHED.c.seq.in_([row.seq for row in here])))
     nameless = {row.seq: found[row.name_key] for row in here if row.entity_code is None}
-    ledger.append(session, [_joined(entry, nameless[entry.seq]) for entry in _current(session, list(nameless))])
+    entries = _current(session, list(nameless))
+    appended = ledger.append(session, [_joined(entry, nameless[entry.seq]) for entry in entries])
+    publication.carry_over(session, appended.replaced)
     publication.told(session, {row.entity_code for row in here if row.entity_code} | set(nameless.values()))
     return len(here)
 

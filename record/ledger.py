@@ -121,6 +121,8 @@ class Appended:
     seqs: list[int] = field(default_factory=list)
     written: list[tuple[int, Fact]] = field(default_factory=list)
     """Number and fact of every entry that is the current one of its fact now."""
+    replaced: dict[int, int] = field(default_factory=dict)
+    """Number of each entry that was superseded -> of what says its fact now."""
     touched: list[str] = field(default_factory=list)
     """Codes of the entities whose file is now another."""
 
@@ -175,9 +177,16 @@ def append(session: Session, facts: Sequence[Sealed]) -> Appended:
         _write(session, head, rows, replaced, moment)
         outcome.seqs = [row.seq for row in rows]
         outcome.written = [(row.seq, row.sealed.fact) for row in rows if row.seq not in replaced]
+        outcome.replaced = {old: _last(replaced, new) for old, new in replaced.items() if old < head}
         outcome.touched = list(touched)
         jobs.nudge(session, APPENDED)
     return outcome
+
+
+def _last(replaced: dict[int, int], seq: int) -> int:
+    while seq in replaced:
+        seq = replaced[seq]
+    return seq
 
 
 def _lock(session: Session) -> int:

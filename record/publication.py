@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.kit import db, jobs
 from portal.kit.db import UtcDateTime
@@ -166,6 +166,30 @@ def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
         session.execute(update(_ENTRY).where(_ENTRY.c.seq == entry.seq).values(withdrawn_by=seq))
     told(session, {entry.entity_code for entry in entries if entry.entity_code})
     return len(entries)
+
+
+def carry_over(session: Session, replaced: Mapping[int, int]) -> None:
+    """Keep out of sight what its source says again, in other words, of a fact that was repaired or annulled.
+
+    After an upheld objection a source may correct its fact: it is shown again if it says something else of substance.
+    `replaced`: number of the superseded entry -> of the one that says the fact now.
+    """
+    withdrawal = aliased(LedgerEntry)
+    asked = (
+        select(LedgerEntry.seq, LedgerEntry.payload, withdrawal.payload)
+        .join(withdrawal, withdrawal.seq == LedgerEntry.withdrawn_by)
+        .where(LedgerEntry.seq.in_(replaced))
+    )
+    for old, said, why in session.execute(asked).all():
+        new = replaced[old]
+        because = (why or {}).get("because")
+        corrected = because == "objection" and _substance(said) != _substance(session.get_one(LedgerEntry, new).payload)
+        if because in {"repaired", "annulled", "objection"} and not corrected:
+            withdraw(session, [new], because)
+
+
+def _substance(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (payload or {}).items() if name not in {"remark", "reported_by"}}
 
 
 def close_windows(session: Session) -> int:

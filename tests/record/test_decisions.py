@@ -38,7 +38,7 @@ def penalty(entity: Entity, day: date, act: str = "发布奇观异想广告") ->
     said = {"party_name": entity.name, "act": act, "content": "罚款", "gravity": "general"}
     fact = publication.with_term(Fact("penalty", "test", f"一号|{entity.code}", said, entity.code, day.isoformat()))
     with db.writing() as session:
-        return feeds.store(session, [feeds.Party(fact, entity.name, ledger.seal(fact)[1:])])[0].seqs[0]
+        return next(iter(feeds.store(session, [feeds.Party(fact, entity.name, ledger.seal(fact)[1:])])[0].seqs), -1)
 
 
 def old_penalty(entity: Entity) -> int:
@@ -291,3 +291,45 @@ def test_who_merely_looked_is_in_the_access_log_and_not_in_the_ledger(
     assert {"officer": clerk.id, "page": "/desk/record", "code": entity.code}.items() <= lines[-1].items()
     assert file.stat().st_mode & 0o077 == 0
     assert acts() == []
+
+
+# ---- when the source says it again ----------------------------------------------------------------------------------
+
+
+def test_what_was_repaired_stays_out_of_sight_when_its_source_sends_it_again_in_other_words(
+    client: TestClient, entity: Entity
+) -> None:
+    seq = old_penalty(entity)
+    with db.writing() as session:
+        publication.withdraw(session, [seq], "repaired")
+    for act in ("发布奇观异想广告，经催告", "发布奇观异想广告，再次报送"):
+        penalty(entity, publication.months_after(publication.today(), -3), act)
+        assert not shown(client, entity)
+        assert "奇观异想" not in client.get("/api/v1/changes?limit=1000").text
+    assert verification.verify().holds
+
+
+def test_after_an_upheld_objection_the_corrected_entry_is_shown_and_the_same_one_is_not(
+    client: TestClient, entity: Entity
+) -> None:
+    seq = penalty(entity, publication.today())
+    with db.writing() as session:
+        publication.withdraw(session, [seq], "objection")
+    penalty(entity, publication.today())
+    assert not shown(client, entity)
+    penalty(entity, publication.today(), "发布奇观异想广告，已更正")
+    assert shown(client, entity)
+
+
+def test_an_open_objection_goes_on_about_the_entry_as_its_source_words_it_now(
+    client: TestClient, entity: Entity, clerk: Someone, reviewer: Someone
+) -> None:
+    seq = penalty(entity, publication.today())
+    sign_in(client, clerk)
+    number = number_of(enter(client, seq))
+    step(client, number, "accept")
+    penalty(entity, publication.today(), "发布奇观异想广告，经催告")
+    assert "异议处理中" in client.get(f"/entities/{entity.code}?lang=zh").text
+    switch_to(client, reviewer)
+    assert step(client, number, "uphold").status_code == 303
+    assert not shown(client, entity)
