@@ -83,6 +83,18 @@ def test_only_the_embedded_engine_knows_tantivy() -> None:
     assert all(name.startswith("search/embedded") for name in knowing), knowing
 
 
+def test_only_the_records_own_rules_look_into_the_ledger_everything_public_reads_what_is_published() -> None:
+    knowing = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if "migrations" not in path.parts and re.search(r"\bLedgerEntry\b|\bledger_entry\b", path.read_text("utf-8"))
+    }
+    public = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("record/*views.py")}
+    public |= {f"record/{name}.py" for name in ("api", "items", "browsing", "profile", "letters", "feedback")}
+    assert {name for name in knowing if not name.startswith("record/")} == set()
+    assert knowing & public == set()
+
+
 def test_no_module_is_named_for_nothing() -> None:
     empty_words = {"utils", "helpers", "common", "services", "managers", "repositories", "misc"}
     assert [path for path in SOURCES if empty_words & set(path.with_suffix("").parts)] == []
