@@ -32,10 +32,16 @@ WHERE visibility = 'public'
   AND withdrawn_by IS NULL
   AND (shown_from IS NULL OR shown_from <= {today})
   AND (shown_until IS NULL OR shown_until >= {today})
-  AND COALESCE(
-    (SELECT public_here FROM kind_switch
-     WHERE kind_switch.kind = entry.kind AND since <= {today} ORDER BY since DESC LIMIT 1), TRUE)
+  AND {switch}
 """
+SWITCH_BEFORE = """COALESCE(
+    (SELECT public_here FROM kind_switch
+     WHERE kind_switch.kind = entry.kind AND since <= {today} ORDER BY since DESC LIMIT 1), TRUE)"""
+# The same for the whole query at once, where the one before was asked for every entry.
+SWITCH = """kind NOT IN (
+    SELECT kind FROM kind_switch AS last
+    WHERE NOT public_here AND since = (
+      SELECT max(since) FROM kind_switch AS other WHERE other.kind = last.kind AND other.since <= {today}))"""
 MORE = """, authority, act,
   EXISTS(
     SELECT 1 FROM application
@@ -100,7 +106,7 @@ def upgrade() -> None:
     )
     _by_authority_and_act()
     _current_fact("source_ref", "kind", "source")
-    _view(MORE)
+    _view(MORE, SWITCH)
 
 
 def _by_authority_and_act() -> None:
@@ -134,7 +140,7 @@ def _current_fact(*columns: str) -> None:
 
 
 def downgrade() -> None:
-    _view("")
+    _view("", SWITCH_BEFORE)
     _current_fact("kind", "source_ref", "source")
     for column in ("authority", "act"):
         op.drop_index(f"ix_ledger_entry_kind_{column}_occurred_on_seq", "ledger_entry")
@@ -146,6 +152,7 @@ def downgrade() -> None:
     op.drop_table("application")
 
 
-def _view(more: str) -> None:
+def _view(more: str, switch: str) -> None:
+    today = TODAY[op.get_context().dialect.name]
     op.execute("DROP VIEW published_entry")
-    op.execute(PUBLISHED.format(today=TODAY[op.get_context().dialect.name], more=more))
+    op.execute(PUBLISHED.format(today=today, more=more, switch=switch.format(today=today)))
