@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BindParameter, Table, Text, bindparam, case, func, 
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, selectinload
 
+from portal.kit import db
 from portal.kit.errors import PortalError
 from record import codes
 from record.listed import Listed, public_address
@@ -136,5 +137,5 @@ def districts(session: Session, wanted: Collection[str]) -> dict[str, str | None
     """The district of each of these codes that is registered."""
     if not wanted:
         return {}
-    asked = select(_TABLE.c.code, _TABLE.c.district).where(_TABLE.c.code.in_(wanted))
+    asked = select(_TABLE.c.code, _TABLE.c.district).where(db.one_of(session, _TABLE.c.code, wanted))
     return dict(session.execute(asked).all())

@@ -208,8 +208,6 @@ _KNOWN = select(
     _ENTRY.c.seq, _ENTRY.c.source, _ENTRY.c.kind, _ENTRY.c.source_ref, _ENTRY.c.entity_code, _ENTRY.c.occurred_on,
     _ENTRY.c.payload, _ENTRY.c.visibility, _ENTRY.c.shown_from, _ENTRY.c.shown_until,
 ).where(
-    # The references alone: they are nearly unique, and without statistics PostgreSQL would rather read a whole kind.
-    _ENTRY.c.source_ref.in_(bindparam("refs", expanding=True)),
     _ENTRY.c.superseded_by.is_(None),
     _ENTRY.c.source_ref.is_not(None),
 )  # fmt: skip
@@ -217,7 +215,9 @@ _KNOWN = select(
 
 def _known(session: Session, facts: Sequence[Sealed]) -> dict[tuple[str, str, str], _Known]:
     known = {}
-    for row in session.execute(_KNOWN, {"refs": list({fact.source_ref for fact, _, _ in facts})}):
+    # The references alone: they are nearly unique, and without statistics PostgreSQL would rather read a whole kind.
+    named = db.one_of(session, _ENTRY.c.source_ref, {fact.source_ref for fact, _, _ in facts})
+    for row in session.execute(_KNOWN.where(named)):
         day = row.occurred_on.isoformat() if row.occurred_on else None
         fact = Fact(row.kind, row.source, row.source_ref, row.payload, row.entity_code, day, row.visibility)
         known[_name(fact)] = _Known(row.seq, said(fact), (row.shown_from, row.shown_until))
