@@ -1,13 +1,13 @@
 """What the record brings to the portal."""
 
 from portal.kit.area import Area
-from record import api, applications_desk, desk, feedback_desk, follow_views, rules_desk, tasks, views
+from record import api, applications_desk, desk, feedback_desk, follow_views, report_views, rules_desk, tasks, views
 
 __all__ = ["AREA", "tasks"]
 
 AREA = Area(
     name="record",
-    pages=(views.router, follow_views.router),
+    pages=(views.router, follow_views.router, report_views.router),
     api=(api.router,),
     desk=(desk.router, applications_desk.router, rules_desk.router, feedback_desk.router),
     queues=lambda session, officer: [*desk.queues(session, officer), *feedback_desk.queues(session, officer)],
