@@ -9,6 +9,7 @@ from record import (
     feedback_desk,
     follow_views,
     imports_desk,
+    report_views,
     rules_desk,
     tasks,
     views,
@@ -18,7 +19,7 @@ __all__ = ["AREA", "tasks"]
 
 AREA = Area(
     name="record",
-    pages=(views.router, follow_views.router),
+    pages=(views.router, follow_views.router, report_views.router),
     api=(api.router,),
     desk=(
         desk.router,

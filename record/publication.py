@@ -9,7 +9,7 @@ import calendar
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
@@ -309,6 +309,21 @@ def of_entity(session: Session, code: str, kind: str, *, before: int | None = No
         day = session.scalar(select(_ENTRY.c.occurred_on).where(_ENTRY.c.seq == before)) or date.min
         asked = asked.where(or_(day > _DAY, and_(literal(day) == _DAY, PUBLISHED.c.seq < before)))
     return _in_order(session, asked, limit)
+
+
+class Standing(NamedTuple):
+    """That an entry is published, without what it says."""
+
+    seq: int
+    id: str
+    disputed: bool
+
+
+def standing(session: Session, code: str) -> list[Standing]:
+    """All of an entity's published entries, in the ledger's order."""
+    asked = select(PUBLISHED.c.seq, PUBLISHED.c.id, PUBLISHED.c.disputed)
+    asked = asked.where(PUBLISHED.c.entity_code == code, PUBLISHED.c.kind.in_(SHOWN)).order_by(PUBLISHED.c.seq)
+    return [Standing(seq, id_, bool(disputed)) for seq, id_, disputed in session.execute(asked)]
 
 
 def latest(session: Session, code: str, *, limit: int = 8) -> list[Published]:

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from portal.kit import db, jobs
 from record import feeds, kinds, ledger, publication, redaction
 from record.models import Entity, LedgerEntry
+from tests import paper
 from tests.officers import add_officer
 
 IDENTITY, PHONE, ACCOUNT = "110101199003074514", "13812341234", "6222021234567890128"
@@ -104,19 +104,22 @@ def _officer(number: int) -> Any:
 def addresses(client: TestClient, entity: Entity) -> list[str]:
     """Every public GET route with each value that its path can take here, and what lists can be asked for."""
     with db.reading() as session:
-        seqs = range(ledger.size(session))
+        size = ledger.size(session)
+    seqs = range(size)[-20:]  # what the shop's file became, down to the withdrawal and the officers' acts
     values: dict[str, list[str]] = {
         "code": [entity.code],
         "kind": [*kinds.KINDS],
         "seq": [*map(str, seqs)],
         "path": ["site.css"],
+        "token": [
+            paper.confirming(client.get(f"/entities/{entity.code}/report.pdf").content).rpartition("/")[2],
+            "unknown",
+        ],
     }
     found: list[str] = []
-    for route in client.app.routes:  # type: ignore[attr-defined]
-        if not isinstance(route, APIRoute) or "GET" not in route.methods or route.path.startswith("/desk"):
-            continue
-        paths = [route.path]
-        for name in re.findall(r"{(\w+)", route.path):
+    for path in sorted(_routes(client)):
+        paths = [path]
+        for name in re.findall(r"{(\w+)", path):
             paths = [
                 re.sub(rf"{{{name}(:\w+)?}}", value, path) for path in paths for value in values.get(name, ["unknown"])
             ]
@@ -129,7 +132,7 @@ def addresses(client: TestClient, entity: Entity) -> list[str]:
         "/api/v1/entities?q=奇观",
         "/api/v1/suggest?q=奇观",
     ]
-    proofs = [f"/api/v1/ledger/inclusion?seq={seq}&size={len(seqs)}" for seq in seqs]
+    proofs = [f"/api/v1/ledger/inclusion?seq={seq}&size={size}" for seq in seqs]
     return [
         *found,
         *kinds_asked,
@@ -138,6 +141,19 @@ def addresses(client: TestClient, entity: Entity) -> list[str]:
         "/api/v1/changes?limit=1000",
         "/api/v1/changes?kind=penalty&limit=1000",
     ]
+
+
+def _routes(client: TestClient) -> set[str]:
+    """Paths of the public GET routes of every area, with what they are mounted below."""
+    included = (route for route in client.app.routes if hasattr(route, "effective_route_contexts"))  # type: ignore[attr-defined]
+    found = {
+        route.path
+        for router in included
+        for route in router.effective_route_contexts()
+        if "GET" in (route.methods or ()) and not route.path.startswith("/desk")
+    }
+    assert {"/", "/entities/{code}/report.pdf", "/reports/{token}", "/api/v1/entities/{code}"} <= found
+    return found
 
 
 def follow(client: TestClient, first: list[str]) -> dict[str, str]:
@@ -160,6 +176,8 @@ def follow(client: TestClient, first: list[str]) -> dict[str, str]:
 
 def read(content: bytes, kind: str) -> str:
     """What an answer says, as text."""
+    if kind == "application/pdf":
+        return "\n".join([paper.text(content), *paper.links(content)])
     return content.decode("utf-8", "replace")
 
 
@@ -168,6 +186,9 @@ def test_nothing_that_must_not_leave_is_in_any_public_answer(client: TestClient,
     answers = follow(client, addresses(client, shop))
     assert any("可见之奇观" in text for text in answers.values()), "what may be seen is seen"
     assert len(answers) > 40
+    report = answers[f"/entities/{shop.code}/report.pdf"]
+    assert "可见之奇观" in report, "a PDF is read as well"
+    assert any(path.startswith("/reports/") and shop.name in text for path, text in answers.items())
     told = {
         (what, path)
         for path, text in answers.items()

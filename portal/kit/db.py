@@ -213,7 +213,9 @@ def writing() -> Iterator[Session]:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A session that cannot write."""
+def reading(*, one_moment: bool = False) -> Iterator[Session]:
+    """A session that cannot write. `one_moment`: all that it reads is as it was at its first reading."""
     with Session(reading_engine(), expire_on_commit=False) as session:
+        if one_moment and session.get_bind().dialect.name == "postgresql":  # SQLite's readers never see it otherwise
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session

@@ -15,6 +15,7 @@ from portal.kit import db, links
 from record import follow
 from record.letters import ALL, CONFIRM, END
 from record.models import Follow
+from tests import paper
 from tests.conftest import forget_settings, use_settings
 
 
@@ -53,6 +54,12 @@ def follow_links(entity: dict[str, Any], demo_data: Path, portal_url: str) -> di
     return made
 
 
+def report_of(portal_url: str, code: str) -> str:
+    """Where a report of this entity's file, made now, is confirmed."""
+    with urllib.request.urlopen(f"{portal_url}/entities/{code}/report.pdf") as answer:
+        return paper.confirming(answer.read())
+
+
 @pytest.fixture(scope="session")
 def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, str]) -> dict[str, str]:
     """Every page there is, by what it shows."""
@@ -76,6 +83,7 @@ def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, s
         "penalties": "/records/penalty",
         "list": "/lists/abnormal_listing",
         "proof": "/ledger/0",
+        "report confirmed": report_of(portal_url, recorded),
         "help": "/help",
         "about": "/about",
         "developers": "/developers",

@@ -23,6 +23,7 @@ PAGES = [
     "penalties",
     "list",
     "proof",
+    "report confirmed",
     "help",
     "about",
     "developers",
