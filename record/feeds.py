@@ -68,7 +68,7 @@ REASONS = {
     ),
 }
 """Why a row was refused."""
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 300
 INLINE_ROWS = 3_000
 REFUSALS_KEPT = 200
 """Of one delivery, on its page: place and reason, never the content."""
