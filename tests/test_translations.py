@@ -32,7 +32,7 @@ def _in_templates() -> set[str]:
 
 
 def _in_python() -> set[str]:
-    folders = ("portal", "record", "search")
+    folders = ("portal", "record", "reporting", "search")
     found = (row for folder in folders for row in extract_from_dir(HOUSE / folder, [("**.py", "python")]))
     return {_sentence(message) for _, _, message, *_ in found}
 
