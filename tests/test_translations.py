@@ -9,6 +9,7 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import reporting
 from portal import handbook, kit
 from portal.app import create_app
 from portal.kit import i18n
@@ -32,14 +33,15 @@ def _in_templates() -> set[str]:
 
 
 def _in_python() -> set[str]:
-    folders = ("portal", "record", "search")
+    folders = ("portal", "record", "reporting", "search")
     found = (row for folder in folders for row in extract_from_dir(HOUSE / folder, [("**.py", "python")]))
     return {_sentence(message) for _, _, message, *_ in found}
 
 
 def _of_refusals() -> set[str]:
-    for module in pkgutil.iter_modules(kit.__path__):  # also those that no area has taken up yet
-        importlib.import_module(f"{kit.__name__}.{module.name}")
+    for package in (kit, reporting):  # also those that no area has taken up yet
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
     return {text for error in handbook.problems() for text in (error.title, error.remedy)}
 
 

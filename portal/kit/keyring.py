@@ -55,6 +55,16 @@ def opened(name: str, kept: str, *, about: str) -> str:
     return AESGCM(secret(name)).decrypt(found[:12], found[12:], about.encode()).decode()
 
 
+def age_identity(name: str) -> str:
+    """A private key in age's own form (`AGE-SECRET-KEY-1…`), in a file that the stock `age` tool reads with `-i`."""
+    return _age_identity(_file(name, ".age"))
+
+
+def has_age_identity(name: str) -> bool:
+    """Whether the key is here, without making one."""
+    return _file(name, ".age").exists()
+
+
 # A key never changes while a process lives, so a file is read once; paths differ between portals, as in tests.
 @lru_cache(maxsize=64)
 def _secret(path: Path) -> bytes:
@@ -77,6 +87,21 @@ def _signing_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(found, Ed25519PrivateKey):
         raise KeyFileDamaged(path.name)
     return found
+
+
+@lru_cache(maxsize=256)
+def _age_identity(path: Path) -> str:
+    text = _read_or_make(path, _new_age_identity).decode("ascii", "replace")
+    for line in text.splitlines():
+        if line.startswith("AGE-SECRET-KEY-1"):
+            return line.strip()
+    raise KeyFileDamaged(path.name)
+
+
+def _new_age_identity() -> bytes:
+    from pyrage import x25519
+
+    return f"{x25519.Identity.generate()}\n".encode()
 
 
 def _new_pem() -> bytes:

@@ -1,0 +1,1 @@
+"""Tip-offs: anyone can report safely, nobody is left without an answer."""
