@@ -6,8 +6,9 @@ from pypdf import PdfReader
 
 
 def text(document: bytes) -> str:
-    """All that it says, without the gaps between lines and words."""
-    return "".join("".join(page.extract_text() for page in PdfReader(BytesIO(document)).pages).split())
+    """All that it says, without the gaps between lines and words and the places where a long word may break."""
+    said = "".join(page.extract_text() for page in PdfReader(BytesIO(document)).pages)
+    return "".join(said.split()).replace("\u200b", "")
 
 
 def links(document: bytes) -> list[str]:
