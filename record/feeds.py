@@ -68,7 +68,8 @@ REASONS = {
     ),
 }
 """Why a row was refused."""
-ROWS_AT_ONCE = 300
+ROWS_AT_ONCE = {"sqlite": 500, "postgresql": 250}
+"""Rows of one transaction, by database: as many as an officer can wait for."""
 INLINE_ROWS = 3_000
 REFUSALS_KEPT = 200
 """Of one delivery, on its page: place and reason, never the content."""
@@ -182,8 +183,9 @@ Piece = tuple[list[RawRow], list[Party], list[tuple[int, str]]]
 
 def _pieces(setup: _Setup, rows: Iterator[RawRow]) -> Generator[Piece]:
     """Rows read, in pieces, in the file's order: a small file here, a large one in processes beside this one."""
-    raws = iter(lambda: list(islice(rows, ROWS_AT_ONCE)), [])
-    first = list(islice(raws, INLINE_ROWS // ROWS_AT_ONCE))
+    at_once = ROWS_AT_ONCE[db.writing_engine().dialect.name]
+    raws = iter(lambda: list(islice(rows, at_once)), [])
+    first = list(islice(raws, INLINE_ROWS // at_once))
     ahead = next(raws, None)
     if ahead is None:
         for raw in first:
