@@ -7,6 +7,8 @@ Narrative and files are sealed to the department and to the intake key; who the 
 alone. A receipt opens what officers reply: nothing that is stored leads from a tip back to its receipt.
 """
 
+import hashlib
+import hmac
 import secrets
 import threading
 import unicodedata
@@ -187,12 +189,14 @@ _working = threading.BoundedSemaphore(AT_ONCE)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the 16 digits come to. Neither half leads back to them, or to the other half."""
+    """What the 16 digits come to. None of it leads back to them, or to the rest."""
 
     lookup: bytes
     """32 bytes that a tip is found by."""
     identity: str
     """Private key (age) that opens what was replied; never stored."""
+    word_key: bytes
+    """What the word that was chosen at filing is hashed with."""
 
     @property
     def public_key(self) -> str:
@@ -202,6 +206,11 @@ class Receipt:
     def open(self, sealed: bytes) -> bytes:
         """What was sealed to this receipt. Raises NotForUs."""
         return _opened(sealed, [self.identity])
+
+    def word_hash(self, word: str) -> bytes:
+        """32 bytes of the word (HMAC-SHA-256) that only the receipt's holder can compute, however short it is."""
+        folded = "".join(unicodedata.normalize("NFKC", word).casefold().split())
+        return hmac.digest(self.word_key, folded.encode(), hashlib.sha256)
 
     def __repr__(self) -> str:
         return "Receipt()"
@@ -235,7 +244,9 @@ def receipt(typed: str) -> Receipt:
         )  # fmt: skip
     finally:
         _working.release()
-    return Receipt(_expanded(root, b"look-up"), _age_secret(_expanded(root, b"replies")))
+    return Receipt(
+        _expanded(root, b"look-up"), _age_secret(_expanded(root, b"replies")), _expanded(root, b"word of a reward")
+    )
 
 
 def _expanded(root: bytes, purpose: bytes) -> bytes:

@@ -15,9 +15,12 @@ import record.applications
 import record.models
 import record.redaction
 import record.workdays
+import reporting.floods
+import reporting.models
+import reporting.vault
 from portal.kit import db
 
-__all__ = ["portal", "record"]
+__all__ = ["portal", "record", "reporting"]
 
 
 @contextmanager
