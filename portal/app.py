@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 import record.area
+import reporting.area
 import search.area
 from portal import desk, pages
 from portal.kit import gate, limits, logs, openapi, web
@@ -19,7 +20,7 @@ from portal.kit.settings import get_settings
 
 log = structlog.get_logger()
 
-AREAS: tuple[Area, ...] = (record.area.AREA, search.area.AREA)
+AREAS: tuple[Area, ...] = (record.area.AREA, search.area.AREA, reporting.area.AREA)
 
 API_DESCRIPTION = """\
 The open register of market entities, as this portal's pages show it. Read-only and free; no key is needed.

@@ -124,6 +124,7 @@ def serve(
     from portal import backup, migrations
     from portal.kit.settings import get_settings
     from portal.ports import SharedPort
+    from reporting import vault
 
     config = uvicorn.Config(
         "portal.app:create_app",
@@ -146,6 +147,7 @@ def serve(
     with refusals_told():
         backup.refuse_half_restored()
     migrations.upgrade()
+    vault.ready()
     worker = WorkerProcess()
     worker.start()
     typer.echo(f"Serving on http://{host}:{port} — Ctrl-C stops it.", err=True)

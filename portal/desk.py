@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from portal.kit import accounts, errors, gate, limits, signin, web
+from portal.kit import accounts, gate, limits, signin, web
 from portal.kit.area import Area
 from portal.kit.limits import door
 from portal.kit.signin import SignInRefused, TooManySignIns
@@ -40,8 +40,7 @@ def login(
     code: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "",
 ) -> Response:
-    if web.from_another_site(request):
-        raise errors.CrossSite
+    web.refuse_other_sites(request)
     try:
         token = signin.sign_in(login, password, code, caller=limits.caller(request))
     except (SignInRefused, TooManySignIns) as refusal:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from portal.kit import access, idempotency, jobs
 from record import follow, uploads
+from reporting import files, floods
 
 FORGET: Mapping[str, Callable[[], int]] = {
     "jobs": jobs.purge,
@@ -11,6 +12,8 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "access_days": access.purge,
     "unconfirmed_followers": follow.purge,
     "uploads": uploads.purge,
+    "spent_proofs": floods.purge,
+    "files_never_sent": files.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

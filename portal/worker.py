@@ -20,9 +20,10 @@ from portal import retention
 from portal.kit import db, jobs, logs
 from portal.kit.settings import get_settings
 from record import tasks as record_tasks
+from reporting import tasks as reporting_tasks
 from search import tasks as search_tasks
 
-__all__ = ["celery", "record_tasks", "search_tasks"]
+__all__ = ["celery", "record_tasks", "reporting_tasks", "search_tasks"]
 
 SWEEP_EVERY_SECONDS = 0.25
 
@@ -47,6 +48,10 @@ TIMETABLE = {
     "mail followers what waited its hour, or failed": {
         "schedule": crontab(minute="*/5"),
         "args": ("record.mail_followers",),
+    },
+    "look again at files in quarantine": {
+        "schedule": crontab(minute=40, hour=2),
+        "args": ("reporting.scan_again",),
     },
     "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
     "bring the search index level with the register": {

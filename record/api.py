@@ -86,6 +86,7 @@ KindName = Literal[
     "serious_violation",
     "judgment_debtor",
     "commendation",
+    "tip_outcome",
     "registration",
 ]
 assert set(kinds.SHOWN) == set(KindName.__args__)  # type: ignore[attr-defined]

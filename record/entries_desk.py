@@ -30,7 +30,7 @@ Typed = Annotated[dict[str, str], Depends(_read_form)]
 
 
 def _known(kind: str) -> str:
-    if kind not in kinds.DAYS:
+    if kind not in kinds.DAYS or kinds.KINDS[kind].command is None:
         raise errors.NotFound
     return kind
 

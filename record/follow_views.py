@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from portal.kit import errors, i18n, limits, links, web
+from portal.kit import i18n, limits, links, web
 from portal.kit.limits import door
 from record import entities, follow
 from record.letters import ALL, CONFIRM, END, LINKS_WORK
@@ -35,8 +35,7 @@ def form(request: Request, session: web.ReadingSession, code: str, asked: bool =
 def ask(
     request: Request, session: web.WritingSession, code: str, address: Annotated[str, Form(max_length=1_000)] = ""
 ) -> Response:
-    if web.from_another_site(request):
-        raise errors.CrossSite
+    web.refuse_other_sites(request)
     entity = entities.get(session, code)
     try:
         follow.ask(session, entity.code, address, i18n.current())

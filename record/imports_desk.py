@@ -58,7 +58,7 @@ def new(request: Request, officer: gate.CaseOfficer) -> Response:
 @door(who="officer", limit="20/minute", body_bytes=uploads.MAX_BYTES + _FORM_BYTES)
 def upload(request: Request, officer: gate.CaseOfficer, sent: Annotated[FormData, Depends(_read_form)]) -> Response:
     kind, file = str(sent.get("kind")), sent.get("file")
-    if kind not in kinds.DAYS or not isinstance(file, UploadFile):
+    if kind not in kinds.DAYS or kinds.KINDS[kind].command is None or not isinstance(file, UploadFile):
         raise errors.InvalidInput
     try:
         number = uploads.take(officer, kind, file.filename or "", file.file)

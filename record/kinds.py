@@ -21,6 +21,16 @@ GRAVITIES: Labels = {
     "serious": ("严重失信", "Serious"),
 }
 
+Finding = Literal["violation", "no_violation", "not_proven", "out_of_scope"]
+
+FINDINGS: Labels = {
+    "violation": ("存在违法行为", "A violation was found"),
+    "no_violation": ("未发现违法行为", "No violation was found"),
+    "not_proven": ("证据不足", "It could not be proven"),
+    "out_of_scope": ("不属于本部门职责", "It is not for this department"),
+}
+"""What verifying a report came to."""
+
 Short = Annotated[str, Field(max_length=200)]
 Words = Annotated[str, Field(max_length=2_000)]
 Long = Annotated[str, Field(max_length=20_000)]
@@ -127,6 +137,23 @@ class Commendation(Payload):
     valid_until: date | None = None
 
 
+class TipOutcome(BaseModel):
+    """举报处理结果: what a report led to. Who told, when, how often and in which words is no part of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    matter: Short
+    """What it was about: one of the intake form's services."""
+    finding: Finding
+    measures: Words
+    """What was done."""
+    basis: Words
+    """Law and article."""
+    authority: Short
+    penalty: Short | None = None
+    """`id` of the entry of the penalty that it led to."""
+
+
 class Registration(BaseModel):
     """登记: what a registry file changed, column by column, old and new; or the first load's files."""
 
@@ -199,6 +226,7 @@ KINDS: Mapping[str, Kind] = {
             listing=True, adverse=True,
         ),
         Kind("commendation", ("守信激励", "Commendations"), Commendation, "commendations"),
+        Kind("tip_outcome", ("举报处理结果", "Outcomes of reports"), TipOutcome, None),
         Kind("withdrawal", ("停止公示", "Withdrawals"), Withdrawal, None),
         Kind("desk_action", ("监管留痕", "Officers' acts"), DeskAction, None),
     )
@@ -243,6 +271,9 @@ FIELDS: Labels = {
     "province": ("省份", "Province"),
     "title": ("称号", "Honour"),
     "year": ("评价年度", "Year"),
+    "matter": ("举报事项", "Matter"),
+    "finding": ("查处结论", "Finding"),
+    "measures": ("处理情况", "What was done"),
     "authority": ("决定机关", "Authority"),
     "authority_code": ("机关代码", "Code of the authority"),
     "reported_by": ("数据来源单位", "Data from"),
@@ -259,6 +290,7 @@ DAYS: Labels = {
     "serious_violation": ("列入日期", "Day of listing"),
     "judgment_debtor": ("发布日期", "Day of publication by the court"),
     "commendation": ("认定日期", "Day of the award"),
+    "tip_outcome": ("处理决定日期", "Day of the decision"),
 }
 """What an entry's day (`occurred_on`) is the day of."""
 
@@ -270,6 +302,7 @@ HEADLINES: Mapping[str, str] = {
     "serious_violation": "ground",
     "judgment_debtor": "case_number",
     "commendation": "title",
+    "tip_outcome": "measures",
 }
 """The field that says in one line what an entry of a kind is about."""
 
@@ -281,6 +314,7 @@ ACTS: Mapping[str, str] = {
     "serious_violation": "ground",
     "judgment_debtor": "performance",
     "commendation": "title",
+    "tip_outcome": "matter",
 }
 """The field that says of which type an entry's act is: what a list of a kind can be narrowed to."""
 
@@ -297,5 +331,5 @@ REGISTERED: Labels = {
 }
 """Columns of the register that an entry of kind `registration` tells of."""
 
-SHOWN: Labels = {kind.name: kind.labels for kind in (*FED, KINDS["registration"])}
+SHOWN: Labels = {kind.name: kind.labels for kind in (*FED, KINDS["tip_outcome"], KINDS["registration"])}
 """Kinds that have a place on an entity's page and a list of their own."""

@@ -165,7 +165,30 @@ def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
     for entry, seq in zip(entries, appended.seqs, strict=True):
         session.execute(update(_ENTRY).where(_ENTRY.c.seq == entry.seq).values(withdrawn_by=seq))
     told(session, {entry.entity_code for entry in entries if entry.entity_code})
+    _withdraw_outcomes(session, [entry.seq for entry in entries if entry.kind == "penalty"], because)
     return len(entries)
+
+
+def _withdraw_outcomes(session: Session, penalties: Sequence[int], because: Because) -> None:
+    """An outcome of a report is shown beside its penalty only: withdraw those of these penalties, in any version."""
+    if not penalties:
+        return
+    outcome, penalty = aliased(LedgerEntry), aliased(LedgerEntry)
+    asked = (
+        select(outcome.seq, outcome.payload, penalty.seq)
+        .join(outcome, (outcome.entity_code == penalty.entity_code) & (outcome.kind == "tip_outcome"))
+        .where(
+            penalty.seq.in_(penalties), outcome.visibility == "public", outcome.withdrawn_by.is_(None),
+            outcome.superseded_by.is_(None), outcome.payload.is_not(None),
+        )
+    )  # fmt: skip
+    gone = set()
+    for seq, said, penalty_seq in session.execute(asked).all():
+        versions = select(LedgerEntry.id).where(LedgerEntry.seq.in_(ledger.versions(session, penalty_seq)))
+        if said.get("penalty") in set(session.scalars(versions)):
+            gone.add(seq)
+    if gone:
+        withdraw(session, sorted(gone), because)
 
 
 def carry_over(session: Session, replaced: Mapping[int, int]) -> None:
@@ -186,6 +209,8 @@ def carry_over(session: Session, replaced: Mapping[int, int]) -> None:
         corrected = because == "objection" and _substance(said) != _substance(session.get_one(LedgerEntry, new).payload)
         if because in {"repaired", "annulled", "objection"} and not corrected:
             withdraw(session, [new], because)
+    shown = set(session.scalars(select(PUBLISHED.c.seq).where(PUBLISHED.c.seq.in_(replaced.values()))))
+    _withdraw_outcomes(session, [new for new in replaced.values() if new not in shown], "closed")
 
 
 def _substance(payload: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ TABLES = {
     "field": kinds.FIELDS,
     "registered": kinds.REGISTERED,
     "gravity": kinds.GRAVITIES,
+    "finding": kinds.FINDINGS,
     "state": kinds.STATES,
     "reason": feeds.REASONS,
 }
@@ -50,7 +51,9 @@ def said(entry: publication.Published) -> list[tuple[str, str]]:
         value = entry.payload.get(field)
         if value and field not in left_out:
             text = "、".join(value) if isinstance(value, list) else str(value)
-            rows.append((label("field", field), label(field, text) if field in {"gravity", "state"} else text))
+            rows.append(
+                (label("field", field), label(field, text) if field in {"gravity", "state", "finding"} else text)
+            )
     return rows
 
 

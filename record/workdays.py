@@ -75,6 +75,22 @@ class Calendar:
             left -= working
         return Due(day, provisional)
 
+    def from_or_after(self, day: date) -> Due:
+        """The day, or where it is a day off the next working day (民法典 art. 203)."""
+        provisional = False
+        while True:
+            working, unsure = self.is_working(day)
+            provisional |= unsure
+            if working:
+                return Due(day, provisional)
+            day += _ONE
+
+    def between(self, start: date, end: date) -> int:
+        """How many working days lie after `start`, up to `end`; negative when `end` is before `start`."""
+        if end < start:
+            return -self.between(end, start)
+        return sum(self.is_working(start + timedelta(days=n))[0] for n in range(1, (end - start).days + 1))
+
 
 @lru_cache(maxsize=4_000)
 def _arranged(day: date) -> bool | None:

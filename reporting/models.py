@@ -11,6 +11,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import Base, UtcDateTime
+from record.kinds import Finding
 from record.models import Hundredths
 
 Kind = Literal["report", "complaint"]
@@ -21,7 +22,6 @@ State = Literal[
     "received", "verifying", "filed", "not_filed", "decided",
     "accepted", "refused", "mediating", "mediated", "failed", "closed",
 ]  # fmt: skip
-Finding = Literal["violation", "no_violation", "not_proven", "out_of_scope"]
 
 NEVER = date.max - timedelta(days=1)
 """Stands for the day of a case that has none to come, so that it sorts behind those that have."""

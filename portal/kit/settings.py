@@ -36,6 +36,17 @@ class Settings(BaseSettings):
         default=None,
         description="The operator's own legal periods, in the form of record/clocks.toml; they come first.",
     )
+    storage_url: str = Field(
+        default="",
+        description="Where files are kept; empty: files/ in the data folder; s3://bucket/folder takes keys from AWS_*.",
+    )
+    clamd_url: str = Field(
+        default="",
+        description="ClamAV's daemon: unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310; empty: no scanner.",
+    )
+    department: str = Field(
+        default="市场监督管理局", max_length=100, description="The department that tip-offs arrive at."
+    )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     session_idle_minutes: int = Field(default=30, ge=1, description="Officers are signed out after so long of nothing.")
     session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")

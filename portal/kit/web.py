@@ -231,6 +231,12 @@ def from_another_site(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
+def refuse_other_sites(request: Request) -> None:
+    """Raises CrossSite for a form that another site's page sends in a visitor's name."""
+    if from_another_site(request):
+        raise errors.CrossSite
+
+
 class Frame:
     """Language, security headers, rate-limit headers, a request number, and one log line, around every answer."""
 

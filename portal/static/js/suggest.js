@@ -1,11 +1,13 @@
 // Suggestions under a search box: an editable combobox with a list (ARIA Authoring Practices, manual selection).
 // Arrow keys choose, Enter opens the chosen entity (or searches when none is chosen), Escape closes, then empties.
+// In a form (`data-fill`: name of a field for the code) the chosen entity is filled in instead of opened.
 
 const WAIT_MS = 140;
 
 function combobox(input) {
   const list = document.createElement("ul");
   const status = document.createElement("div");
+  const filled = document.createElement("input");
   let asked = 0;
   let timer = 0;
   let chosen = -1;
@@ -19,6 +21,11 @@ function combobox(input) {
   status.className = "vh";
   status.setAttribute("role", "status");
   input.parentElement.append(list, status);
+  if (input.dataset.fill) {
+    filled.type = "hidden";
+    filled.name = input.dataset.fill;
+    input.after(filled);
+  }
   for (const [name, value] of Object.entries({
     role: "combobox",
     autocomplete: "off",
@@ -53,8 +60,12 @@ function combobox(input) {
     }
   }
 
-  function open(code) {
-    location.assign(`/entities/${encodeURIComponent(code)}`);
+  function take(option) {
+    const { code } = option.dataset;
+    if (!input.dataset.fill) return location.assign(`/entities/${encodeURIComponent(code)}`);
+    close();
+    input.value = option.querySelector("span").textContent;
+    filled.value = code;
   }
 
   function show(items) {
@@ -98,6 +109,7 @@ function combobox(input) {
 
   input.addEventListener("input", (event) => {
     clearTimeout(timer);
+    filled.value = "";
     // While an input method is still composing, the box holds letters that nobody meant.
     if (!event.isComposing) timer = setTimeout(ask, WAIT_MS);
   });
@@ -110,7 +122,7 @@ function combobox(input) {
     const last = list.children.length - 1;
     if (event.key === "ArrowDown" && last >= 0) choose(chosen === last ? -1 : chosen + 1);
     else if (event.key === "ArrowUp" && last >= 0) choose(chosen === -1 ? last : chosen - 1);
-    else if (event.key === "Enter" && chosen >= 0) open(list.children[chosen].dataset.code);
+    else if (event.key === "Enter" && chosen >= 0) take(list.children[chosen]);
     else if (event.key === "Escape" && !list.hidden) close();
     else if (event.key === "Escape") input.value = "";
     else return;
@@ -121,7 +133,7 @@ function combobox(input) {
   list.addEventListener("mousedown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
     const option = event.target.closest("li");
-    if (option) open(option.dataset.code);
+    if (option) take(option);
   });
 }
 

@@ -1,0 +1,98 @@
+"""Files that the portal keeps beside its database: a folder of its own, or S3-compatible object storage.
+
+    storage.put("tips/…/original", sealed)
+    storage.get("tips/…/original")
+
+Keys are made by the portal, never by what somebody sent. Which store it is, `PORTAL_STORAGE_URL` says.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from portal.kit.errors import PortalError
+from portal.kit.settings import get_settings
+
+REQUEST_SECONDS = "30s"
+
+
+class StorageAway(PortalError):
+    status = 503
+    slug = "storage-away"
+    title = "Files cannot be kept or read just now."
+    remedy = "Try again in a minute. What was kept before is not lost."
+
+
+class ObjectMissing(PortalError):
+    status = 404
+    slug = "object-missing"
+    title = "This file is no longer there."
+    remedy = "It was removed when its time was over, or its store lost it; the case says which."
+
+
+@lru_cache(maxsize=4)
+def _store(url: str, folder: Path) -> ObjectStore:
+    if url:
+        return from_url(url, client_options={"timeout": REQUEST_SECONDS, "allow_http": url.startswith("s3+http")})
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return LocalStore(folder)
+
+
+def _folder() -> Path:
+    return get_settings().data_dir.absolute() / "files"
+
+
+def _current() -> ObjectStore:
+    return _store(get_settings().storage_url, _folder())
+
+
+def put(key: str, data: bytes) -> None:
+    """Keep an object, whole or not at all, in place of what was there. Raises StorageAway."""
+    try:
+        obstore.put(_current(), key, data)
+    except BaseError as error:
+        raise StorageAway from error
+    if not get_settings().storage_url:
+        _make_lasting(_folder() / key)
+
+
+def _make_lasting(path: Path) -> None:
+    """Not even a power cut takes what was acknowledged."""
+    for each in (path, path.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def get(key: str) -> bytes:
+    """The object. Raises ObjectMissing, StorageAway."""
+    try:
+        return bytes(obstore.get(_current(), key).bytes())
+    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+        raise ObjectMissing from error
+    except BaseError as error:
+        raise StorageAway from error
+
+
+def delete(keys: Sequence[str]) -> None:
+    """Remove objects; those that are not there are gone already. Raises StorageAway."""
+    for key in keys:
+        try:
+            obstore.delete(_current(), key)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            continue
+        except BaseError as error:
+            raise StorageAway from error
+
+
+def keys(prefix: str) -> Iterator[str]:
+    """The keys below a prefix, read as they are needed."""
+    for part in obstore.list(_current(), prefix):
+        yield from (str(one["path"]) for one in part)
