@@ -67,6 +67,8 @@ class Account(Base):
     """The 30-second step, counted from 1970, of the newest code that was used: it and older ones are spent."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mail: Mapped[str | None] = mapped_column(String(600))
+    """Where the daily mail goes, sealed by the keyring; null: nowhere."""
 
 
 class AccountSession(Base):
@@ -135,6 +137,12 @@ def officer_of(account: Account) -> Officer:
 def find(session: Session, login: str) -> Account | None:
     """The account with this login name, however it is written, disabled ones included."""
     return session.scalar(select(Account).where(Account.login == fold(login)))
+
+
+def names(session: Session, ids: Collection[int]) -> dict[int, str]:
+    """What these officers are called, by the numbers of their accounts."""
+    asked = select(Account.id, Account.name).where(Account.id.in_(ids))
+    return dict(session.execute(asked).tuples().all())
 
 
 def add_officer(

@@ -23,6 +23,7 @@ def _where(rows: str) -> dict[str, Any]:
 
 
 def upgrade() -> None:
+    op.add_column("account", sa.Column("mail", sa.String(length=600), nullable=True))
     op.create_table(
         "tip_case",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -245,3 +246,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in _TABLES:
         op.drop_table(table)
+    with op.batch_alter_table("account") as batch_op:
+        batch_op.drop_column("mail")
