@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from portal.kit import access, idempotency, jobs
 from record import follow, uploads
 from reporting import files, floods
+from reporting import retention as tips
 
 FORGET: Mapping[str, Callable[[], int]] = {
     "jobs": jobs.purge,
@@ -14,6 +15,7 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "uploads": uploads.purge,
     "spent_proofs": floods.purge,
     "files_never_sent": files.purge,
+    "tips": tips.erase_due,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

@@ -49,6 +49,18 @@ TIMETABLE = {
         "schedule": crontab(minute="*/5"),
         "args": ("record.mail_followers",),
     },
+    "set last days of tip-offs, and note which are late": {
+        "schedule": crontab(minute=20, hour=0),
+        "args": ("reporting.mend_clocks",),
+    },
+    "erase what reporters sent, when its time is over": {
+        "schedule": crontab(minute=50, hour=2),
+        "args": ("reporting.erase",),
+    },
+    "mail officers how many tip-offs wait": {
+        "schedule": crontab(minute=30, hour=8),
+        "args": ("reporting.digests",),
+    },
     "look again at files in quarantine": {
         "schedule": crontab(minute=40, hour=2),
         "args": ("reporting.scan_again",),

@@ -177,12 +177,19 @@ def _check_ticket(session: Session, ticket: str, asked: Demand) -> None:
 
 
 def _spend(session: Session, used: str, holds: timedelta) -> None:
+    if not spend(session, used, holds):
+        raise ProofRefused
+
+
+def spend(session: Session, used: str, holds: timedelta) -> bool:
+    """Use up what counts once, and remember it for as long as it could come again. False: it was used before."""
     try:
         with session.begin_nested():
             row = {"hash": hashlib.sha256(used.encode()).digest(), "until": db.now() + holds}
             session.execute(insert(SpentProof).values(**row))
-    except IntegrityError as error:
-        raise ProofRefused from error
+    except IntegrityError:
+        return False
+    return True
 
 
 def purge() -> int:

@@ -8,7 +8,7 @@ from portal.kit import db, limits, web
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
 from portal.kit.multipart import Sent, reading
-from reporting import attachments, files, talk, vault
+from reporting import attachments, files, rewards, talk, vault
 from reporting.forms import MOST_FILES
 from reporting.talk import ShownTooLong
 from reporting.vault import Receipt
@@ -50,17 +50,19 @@ def _shown(request: Request, receipt: Receipt, **values: Any) -> Response:
     refusal: PortalError | None = values.pop("refusal", None)
     with db.reading() as session:
         progress = talk.progress(session, receipt)
+        reward = rewards.for_holder(session, progress.tip)
     return private(
         web.page(
             request,
             "reporting/status.html",
             status=refusal.status if refusal else 200,
             progress=progress,
+            reward=reward,
             carried=talk.pass_for(receipt),
             refused=web.problem(refusal) if refusal else None,
             allowed=attachments.ALLOWED,
             most_files=MOST_FILES,
-            **{"text": "", "sent": False, "not_taken": [], "examined": [], **values},
+            **{"text": "", "sent": False, "rated": False, "not_taken": [], "examined": [], **values},
         )
     )
 
@@ -86,3 +88,45 @@ def say(request: Request, sent: Annotated[Sent, reading(files=MOST_FILES)]) -> R
     except PortalError as refusal:
         return _shown(request, receipt, refusal=refusal, text=text)
     return _shown(request, receipt, sent=True, examined=examined)
+
+
+@router.post(f"{HOME}/claim")
+@door(who="anyone", limit="10/minute;30/hour", body_bytes=20_000)
+def claim(
+    request: Request,
+    carried: Annotated[str, Form(alias="pass", max_length=2_000)] = "",
+    word: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Claim a reward with the word that was chosen when the report was sent."""
+    web.refuse_other_sites(request)
+    try:
+        receipt = talk.receipt_of(carried)
+    except ShownTooLong as refusal:
+        return _asking(request, refusal)
+    try:
+        with db.writing() as session:
+            right = rewards.claim(session, receipt, word)
+    except PortalError as refusal:
+        return _shown(request, receipt, refusal=refusal)
+    return _shown(request, receipt) if right else _shown(request, receipt, refusal=rewards.WordWrong())
+
+
+@router.post(f"{HOME}/rate")
+@door(who="anyone", limit="10/minute;30/hour", body_bytes=20_000)
+def rate(
+    request: Request,
+    carried: Annotated[str, Form(alias="pass", max_length=2_000)] = "",
+    mark: Annotated[int, Form()] = 0,
+) -> Response:
+    """Say how satisfied one is, once."""
+    web.refuse_other_sites(request)
+    try:
+        receipt = talk.receipt_of(carried)
+    except ShownTooLong as refusal:
+        return _asking(request, refusal)
+    try:
+        with db.writing() as session:
+            talk.rate(session, receipt, mark)
+    except PortalError as refusal:
+        return _shown(request, receipt, refusal=refusal)
+    return _shown(request, receipt, rated=True)

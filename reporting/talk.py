@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal.kit import db, keyring
 from portal.kit.accounts import Officer
 from portal.kit.errors import NotFound, PortalError
-from record import acts
+from record import acts, publication
 from reporting import cases, clock, files, vault
 from reporting.clock import Clock
 from reporting.files import Waiting
@@ -27,6 +27,8 @@ from reporting.vault import Receipt
 LONGEST_MESSAGE = 4_000
 MOST_OF_A_TIP = 300
 PASS_HOLDS = timedelta(minutes=30)
+RATED_AFTER = timedelta(weeks=4)
+MARKS = range(1, 6)
 
 
 class ReceiptUnknown(PortalError):
@@ -55,6 +57,13 @@ class TooManyMessages(PortalError):
     slug = "too-many-messages"
     title = "No more messages fit into this case."
     remedy = "Wait for the officer's answer, or send a new report and quote the case number."
+
+
+class NotAsked(PortalError):
+    status = 409
+    slug = "rating-not-asked"
+    title = "This is asked once, four weeks after the end."
+    remedy = "If something is still wrong, write the officer a message."
 
 
 class Erased(PortalError):
@@ -87,6 +96,8 @@ class Progress:
     clocks: Sequence[Clock]
     said: Sequence[Said] = field(default_factory=tuple)
     files: int = 0
+    asks_rating: bool = False
+    """It ended four weeks ago, and its reporter was not asked yet."""
 
 
 # ---- for the holder of a receipt ------------------------------------------------------------------------------------
@@ -115,9 +126,10 @@ def progress(session: Session, receipt: Receipt) -> Progress:
         for row in rows
         if row.to_reporter is not None
     ]
+    state_of = cases.mirrored(session, case)
     return Progress(
-        tip=tip, case=case, state_of=cases.mirrored(session, case), number=cases.number_of(case),
-        clocks=clock.clocks_of(session, case), said=said, files=by_message.get(None, 0),
+        tip=tip, case=case, state_of=state_of, number=cases.number_of(case), clocks=clock.clocks_of(session, case),
+        said=said, files=by_message.get(None, 0), asks_rating=_asks_rating(tip, state_of),
     )  # fmt: skip
 
 
@@ -156,6 +168,19 @@ def _keep(
     session.flush()
     files.claim(session, waiting, tip.id, message_id=message.id, drop_originals=False)
     return message
+
+
+def _asks_rating(tip: Tip, state_of: TipCase) -> bool:
+    ended = state_of.closed_on
+    return tip.satisfaction is None and ended is not None and publication.today() >= ended + RATED_AFTER
+
+
+def rate(session: Session, receipt: Receipt, mark: int) -> None:
+    """Say how satisfied one is, from 1 to 5 (好差评). Raises ReceiptUnknown, NotAsked."""
+    tip = find(session, receipt)
+    if mark not in MARKS or not _asks_rating(tip, cases.mirrored(session, session.get_one(TipCase, tip.case_id))):
+        raise NotAsked
+    tip.satisfaction = mark
 
 
 # ---- a pass, so that an open page need not hold the receipt --------------------------------------------------------
@@ -237,3 +262,13 @@ def reply(session: Session, officer: Officer, tip_id: str, text: str) -> TipMess
     message = _keep(session, tip, case, text, {}, officer=officer)
     acts.keep(session, "tip_reply", about=f"tip case {cases.number_of(case)}", by=officer)
     return message
+
+
+def reseal(session: Session, case: TipCase, tips: Sequence[Tip]) -> None:
+    """Seal what these tips say to the department that the case is with now."""
+    for tip in tips:
+        if tip.sealed is not None:
+            tip.sealed = vault.reseal(session, tip.sealed, case.department)
+    rows = select(TipMessage).where(TipMessage.tip_id.in_([tip.id for tip in tips]), TipMessage.to_desk.is_not(None))
+    for message in session.scalars(rows):
+        message.to_desk = vault.reseal(session, bytes(message.to_desk or b""), case.department)

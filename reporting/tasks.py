@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from portal.kit import jobs, storage
-from reporting import files
+from portal.kit import db, jobs, storage
+from reporting import cases, clock, digests, files, retention, talk
+from reporting.models import TipCase
 
 
 @jobs.task(files.SCAN)
@@ -23,3 +24,36 @@ def remove(keys: list[Any]) -> None:
 def scan_again(_items: list[Any]) -> None:
     """Look again at what is in quarantine."""
     files.scan_again()
+
+
+@jobs.task(cases.RESEAL)
+def reseal(ids: list[Any]) -> None:
+    """Seal what a case holds to the department that it is with now."""
+    for number in ids:
+        with db.writing() as session:
+            case = session.get(TipCase, number)
+            if case is not None:
+                tips = cases.tips_of(session, case)
+                talk.reseal(session, case, tips)
+                files.reseal(session, case, [tip.id for tip in tips])
+
+
+@jobs.task("reporting.mend_clocks")
+def mend_clocks(_items: list[Any]) -> None:
+    """Set last days anew that rested on a calendar that was not out, and note which cases have become late."""
+    after: int | None = 0
+    while after is not None:
+        with db.writing() as session:
+            after = clock.mend(session, after=after)
+
+
+@jobs.task("reporting.erase")
+def erase(_items: list[Any]) -> None:
+    """Erase what was sent in cases that were closed long enough ago."""
+    retention.erase_due()
+
+
+@jobs.task("reporting.digests")
+def send_digests(_items: list[Any]) -> None:
+    """Mail officers how many cases wait."""
+    digests.send_all()

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         default="",
         description="ClamAV's daemon: unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310; empty: no scanner.",
     )
+    wechat_token: SecretStr | None = Field(default=None, description="Token of a WeChat official account.")
+    wechat_aes_key: SecretStr | None = Field(default=None, description="Its EncodingAESKey, 43 characters.")
+    wechat_app_id: str = Field(default="", description="Its AppID.")
     department: str = Field(
         default="市场监督管理局", max_length=100, description="The department that tip-offs arrive at."
     )
