@@ -58,21 +58,21 @@ BETRAYED: Labels = {
 
 class FileEmpty(PortalError):
     status = 422
-    slug = "file-empty"
+    slug = "attachment-empty"
     title = "This file is empty."
     remedy = "Choose it again; perhaps it was still being saved."
 
 
 class FileTooLarge(PortalError):
     status = 413
-    slug = "file-too-large"
+    slug = "attachment-too-large"
     title = "This file is too large."
     remedy = "Photos and documents may have 15 MB, video and sound 50 MB. Send a smaller copy, or a part of it."
 
 
 class FileNameRefused(PortalError):
     status = 422
-    slug = "file-name"
+    slug = "attachment-name"
     title = "Files with this ending are not taken."
     remedy = (
         "Send photos as JPEG or PNG, documents as PDF, .docx, .xlsx or .txt, video as MP4, sound as MP3, M4A or WAV."
@@ -81,7 +81,7 @@ class FileNameRefused(PortalError):
 
 class FileTypeRefused(PortalError):
     status = 415
-    slug = "file-type"
+    slug = "attachment-type"
     title = "This kind of file is not taken."
     remedy = (
         "Send photos as JPEG or PNG, documents as PDF, .docx, .xlsx or .txt, video as MP4, sound as MP3, M4A or WAV."
@@ -90,42 +90,42 @@ class FileTypeRefused(PortalError):
 
 class FileDisguised(PortalError):
     status = 422
-    slug = "file-disguised"
+    slug = "attachment-disguised"
     title = "This file is two things at once: something else is hidden in it."
     remedy = "Open it, save it again under a new name or take a screenshot of it, and send that."
 
 
 class FileLocked(PortalError):
     status = 422
-    slug = "file-locked"
+    slug = "attachment-locked"
     title = "This file is protected by a password."
     remedy = "Save a copy without the password and send that."
 
 
 class FileWithPrograms(PortalError):
     status = 422
-    slug = "file-with-programs"
+    slug = "attachment-with-programs"
     title = "This document holds macros, programs, or content that it fetches from elsewhere."
     remedy = "Save it as PDF and send that."
 
 
 class FileUnpacksTooFar(PortalError):
     status = 422
-    slug = "file-unpacks-too-far"
+    slug = "attachment-unpacks-too-far"
     title = "Unpacked, this file would be far larger than it looks."
     remedy = "Save it as PDF, or send a part of it."
 
 
 class TooManyPixels(PortalError):
     status = 422
-    slug = "too-many-pixels"
+    slug = "attachment-too-many-pixels"
     title = "This picture has too many pixels."
     remedy = "Send it in a smaller size: 60 megapixels are the most, of a moving picture in all frames together."
 
 
 class FileUnreadable(PortalError):
     status = 422
-    slug = "file-unreadable"
+    slug = "attachment-unreadable"
     title = "This file is damaged, or cannot be read safely."
     remedy = "Open it and save it again, or take a screenshot of it, and send that."
 

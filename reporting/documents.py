@@ -28,11 +28,11 @@ def cleaned_pdf(data: bytes) -> tuple[bytes, Betrayed]:
     try:
         with Pdf.open(io.BytesIO(data)) as pdf:
             if pdf.is_encrypted:
-                raise Refused("file-locked")
+                raise Refused("attachment-locked")
             if len(pdf.pages) > MOST_PAGES or len(pdf.objects) > MOST_OBJECTS:
-                raise Refused("file-unpacks-too-far")
+                raise Refused("attachment-unpacks-too-far")
             if not len(pdf.pages):
-                raise Refused("file-unreadable")
+                raise Refused("attachment-unreadable")
             _measure(pdf)
             betrayed = _told_by(pdf, data)
             _strip(pdf)
@@ -40,9 +40,9 @@ def cleaned_pdf(data: bytes) -> tuple[bytes, Betrayed]:
             pdf.save(out, static_id=True, fix_metadata_version=False)
             return out.getvalue(), betrayed
     except pikepdf.PasswordError as error:
-        raise Refused("file-locked") from error
+        raise Refused("attachment-locked") from error
     except pikepdf.PdfError as error:
-        raise Refused("file-unreadable") from error
+        raise Refused("attachment-unreadable") from error
 
 
 def _measure(pdf: Pdf) -> None:
@@ -65,7 +65,7 @@ def _measure(pdf: Pdf) -> None:
             except zlib.error:
                 break
             if len(content) > left:
-                raise Refused("file-unpacks-too-far")
+                raise Refused("attachment-unpacks-too-far")
         left -= len(content)
 
 
@@ -169,33 +169,33 @@ def cleaned_office(data: bytes) -> tuple[str, bytes, Betrayed]:
             parts = _parts(packed, len(data))
             kind = next((_KINDS[name] for name in parts if name in _KINDS), None)
             if kind is None or "[Content_Types].xml" not in parts:
-                raise Refused("file-type")
+                raise Refused("attachment-type")
             _refuse_programs(parts)
             return kind, *_repacked(parts)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise Refused("file-locked" if "password" in str(error) else "file-unreadable") from error
+        raise Refused("attachment-locked" if "password" in str(error) else "attachment-unreadable") from error
 
 
 def _parts(packed: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     entries = packed.infolist()
     if len(entries) > MOST_PARTS or len({one.filename for one in entries}) < len(entries):
-        raise Refused("file-unpacks-too-far")
+        raise Refused("attachment-unpacks-too-far")
     if sum(one.file_size for one in entries) > MOST_UNPACKED:
-        raise Refused("file-unpacks-too-far")
+        raise Refused("attachment-unpacks-too-far")
     if sum(one.compress_size for one in entries) > size:  # parts that lie over each other
-        raise Refused("file-unpacks-too-far")
+        raise Refused("attachment-unpacks-too-far")
     found: dict[str, bytes] = {}
     left = MOST_UNPACKED
     for one in entries:
         if one.flag_bits & 1:
-            raise Refused("file-locked")
+            raise Refused("attachment-locked")
         if one.file_size > 1_000_000 and one.file_size > MOST_RATIO * max(one.compress_size, 1):
-            raise Refused("file-unpacks-too-far")
+            raise Refused("attachment-unpacks-too-far")
         with packed.open(one) as part:
             content = part.read(min(one.file_size, left) + 1)
         left -= len(content)
         if len(content) > one.file_size or left < 0:
-            raise Refused("file-unpacks-too-far")
+            raise Refused("attachment-unpacks-too-far")
         found[one.filename] = content
     return found
 
@@ -206,18 +206,18 @@ def _refuse_programs(parts: dict[str, bytes]) -> None:
         if "vbaproject" in lowered or "activex" in lowered or lowered.endswith((".exe", ".bin", ".js", ".vbs")):
             if "printersettings" in lowered:
                 continue
-            raise Refused("file-with-programs")
+            raise Refused("attachment-with-programs")
         if "/embeddings/" in lowered or "/externallinks/" in lowered or b"macroEnabled" in content[:20_000]:
-            raise Refused("file-with-programs")
+            raise Refused("attachment-with-programs")
         if lowered.endswith((".xml", ".rels", ".vml")):
             if b"<!DOCTYPE" in content[:2_000] or b"<!ENTITY" in content:
-                raise Refused("file-unpacks-too-far")
+                raise Refused("attachment-unpacks-too-far")
             if lowered.endswith(".rels") and any(b"/hyperlink" not in each for each in _OUTSIDE.findall(content)):
-                raise Refused("file-with-programs")
+                raise Refused("attachment-with-programs")
             if lowered.startswith(("word/", "xl/")) and b"instrText" in content and _DDE.search(content):
-                raise Refused("file-with-programs")
+                raise Refused("attachment-with-programs")
             if b"<ddeLink" in content or b"cmd|" in content.lower():
-                raise Refused("file-with-programs")
+                raise Refused("attachment-with-programs")
 
 
 def _repacked(parts: dict[str, bytes]) -> tuple[bytes, Betrayed]:

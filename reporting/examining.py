@@ -63,13 +63,13 @@ def _kind_of(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         brand = data[8:12]
         if brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif"):
-            raise Refused("file-type")
+            raise Refused("attachment-type")
         return {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}.get(brand, "video/mp4")
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
         return "audio/wav"
     if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         locked = "EncryptedPackage".encode("utf-16-le") in data
-        raise Refused("file-locked" if locked else "file-type")
+        raise Refused("attachment-locked" if locked else "attachment-type")
     if data[:5] == b"%PDF-":
         return "application/pdf"
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -79,7 +79,7 @@ def _kind_of(data: bytes) -> str:
         return ""
     mime = str(guessed.mime)
     if mime not in _PICTURES and mime != "audio/mpeg":
-        raise Refused("file-type")
+        raise Refused("attachment-type")
     return mime
 
 
@@ -89,12 +89,12 @@ _STRANGERS = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08\x08")
 def _refuse_second_nature(data: bytes) -> None:
     """Raises Refused for what other programs would take for something else (a polyglot)."""
     if zipfile.is_zipfile(io.BytesIO(data)) or any(sign in data for sign in _STRANGERS[:2]):
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     if data[:5] != b"%PDF-" and b"%PDF-" in data[:2_048]:
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     lowered = data[:2_048].lower()
     if any(sign in lowered for sign in (b"<html", b"<script", b"<svg", b"<?php")):
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
 
 
 def appended_is_dangerous(tail: bytes) -> bool:
@@ -109,7 +109,7 @@ _CODE = ("<!doctype", "<html", "<script", "<svg", "<?php", "<?xml", "{\\rtf", "#
 
 def _text(name: str, data: bytes) -> tuple[bytes, list[tuple[str, str]]]:
     if not name.lower().endswith((".txt", ".csv")):
-        raise Refused("file-unreadable")
+        raise Refused("attachment-unreadable")
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             text = data.decode(encoding)
@@ -117,12 +117,12 @@ def _text(name: str, data: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         except UnicodeDecodeError:
             continue
     else:
-        raise Refused("file-type")
+        raise Refused("attachment-type")
     if any(ord(char) < 32 and char not in "\t\r\n\x0c" for char in text[:200_000]):
-        raise Refused("file-type")
+        raise Refused("attachment-type")
     start = text[:4_000].lower()
     if start.lstrip().startswith(_CODE) or "<script" in start or "x5o!p%@ap" in start:
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     return text.encode(), []
 
 
@@ -148,8 +148,8 @@ def main() -> None:
         except Refused as refusal:
             said = {"refused": str(refusal)}
         except MemoryError:
-            said = {"refused": "file-unpacks-too-far"}
+            said = {"refused": "attachment-unpacks-too-far"}
         except Exception:  # whatever a parser makes of a hostile file
-            said = {"refused": "file-unreadable"}
+            said = {"refused": "attachment-unreadable"}
         writer.write(json.dumps(said).encode() + b"\n" + (cleaned or b""))
         writer.flush()

@@ -22,11 +22,11 @@ def cleaned(data: bytes, kind: str) -> tuple[bytes, Betrayed]:
     """A copy without anything but pixels, and what the picture would have told. Raises Refused."""
     tail = _behind_the_end(data, kind)
     if appended_is_dangerous(tail):
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     with Image.open(io.BytesIO(data), formats=[kind]) as picture:
         frames = getattr(picture, "n_frames", 1)
         if picture.width * picture.height * frames > MOST_PIXELS or frames > MOST_FRAMES:
-            raise Refused("too-many-pixels")
+            raise Refused("attachment-too-many-pixels")
         betrayed = _betrayed(picture, data)
         if tail.strip(b"\x00\r\n"):
             betrayed.append(("appended", f"{len(tail)} B"))

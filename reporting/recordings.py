@@ -37,7 +37,7 @@ def _mp4(data: bytes) -> tuple[bytes, Betrayed]:
     betrayed: dict[str, str] = {}
     for seen, (kind, start, body, end) in enumerate(_boxes(data, 0, len(data), 0)):
         if seen > MOST_BOXES:
-            raise Refused("file-unpacks-too-far")
+            raise Refused("attachment-unpacks-too-far")
         if kind in _METADATA or (kind == b"trak" and _is_of_metadata(data[body:end])):
             _note(betrayed, data[body:end])
             out[start + 4 : start + 8] = b"free"
@@ -51,7 +51,7 @@ def _mp4(data: bytes) -> tuple[bytes, Betrayed]:
             out[body + 4 : body + (20 if wide else 12)] = bytes(16 if wide else 8)
     kinds = {kind for kind, *_ in _boxes(data, 0, len(data), DEEPEST)}
     if not kinds & {b"moov", b"moof"}:
-        raise Refused("file-unreadable")
+        raise Refused("attachment-unreadable")
     return bytes(out), sorted(betrayed.items())
 
 
@@ -59,7 +59,7 @@ def _boxes(data: bytes, at: int, end: int, depth: int) -> Iterator[tuple[bytes, 
     """Kind, start, start of the content, end of each box, outer ones first; boxes within metadata are left out."""
     while at < end:
         if end - at < 8:
-            raise Refused("file-unreadable")
+            raise Refused("attachment-unreadable")
         size, kind = struct.unpack(">L4s", data[at : at + 8])
         body = at + 8
         if size == 1:
@@ -67,7 +67,7 @@ def _boxes(data: bytes, at: int, end: int, depth: int) -> Iterator[tuple[bytes, 
         elif size == 0:
             size = end - at
         if size < body - at or at + size > end:
-            raise Refused("file-unreadable")
+            raise Refused("attachment-unreadable")
         yield kind, at, body, at + size
         if kind in _HOLDERS and depth < DEEPEST and not (kind == b"trak" and _is_of_metadata(data[body : at + size])):
             yield from _boxes(data, body, at + size, depth + 1)
@@ -112,9 +112,9 @@ def _mp3(data: bytes) -> tuple[bytes, Betrayed]:
     while start < end and data[start] == 0:
         start += 1
     if end - start < 100 or data[start] != 0xFF or data[start + 1] & 0xE0 != 0xE0:
-        raise Refused("file-unreadable")
+        raise Refused("attachment-unreadable")
     if appended_is_dangerous(data[-4_096:].rpartition(b"\x00\x00\x00\x00")[2]):
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     return data[start:end], [("comment", "")] if told else []
 
 
@@ -124,7 +124,7 @@ def _mp3(data: bytes) -> tuple[bytes, Betrayed]:
 def _wav(data: bytes) -> tuple[bytes, Betrayed]:
     at, end = 12, min(len(data), 8 + struct.unpack("<L", data[4:8])[0])
     if appended_is_dangerous(data[end:]):
-        raise Refused("file-disguised")
+        raise Refused("attachment-disguised")
     kept, told, kinds = bytearray(), False, set()
     while at + 8 <= end:
         kind, size = struct.unpack("<4sL", data[at : at + 8])
@@ -136,5 +136,5 @@ def _wav(data: bytes) -> tuple[bytes, Betrayed]:
             told = True
         at += whole
     if not {b"fmt ", b"data"} <= kinds:
-        raise Refused("file-unreadable")
+        raise Refused("attachment-unreadable")
     return b"RIFF" + struct.pack("<L", len(kept) + 4) + b"WAVE" + bytes(kept), [("comment", "")] if told else []

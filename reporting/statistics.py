@@ -76,6 +76,12 @@ def of_year(session: Session, year: int) -> Statistics:
     return found
 
 
+def forget() -> None:
+    """Forget what is kept: for a process whose settings have changed."""
+    with _lock:
+        _kept.clear()
+
+
 def read(session: Session, year: int) -> Statistics:
     """The same, counted now, in one pass over the year's cases."""
     month = extract("month", TipCase.received_on)

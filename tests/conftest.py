@@ -22,6 +22,7 @@ from portal import migrations
 from portal.kit import db, limits
 from portal.kit.settings import get_settings
 from record import demo
+from reporting import statistics, vault
 from search import engine, index
 
 os.environ |= {"PORTAL_ARGON2_MEMORY_KIB": "8", "PORTAL_ARGON2_PASSES": "1"}  # passwords that cost nothing
@@ -89,6 +90,7 @@ def forget_settings() -> None:
     for cached in (get_settings, engine.current):
         cached.cache_clear()
     limits.limiter().reset()
+    statistics.forget()
 
 
 class Original:
@@ -132,6 +134,7 @@ class Original:
 def _fill() -> None:
     demo.fill(300)
     index.rebuild()
+    vault.ready()
 
 
 @pytest.fixture(scope="session")
