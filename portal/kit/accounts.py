@@ -142,7 +142,7 @@ def find(session: Session, login: str) -> Account | None:
 def names(session: Session, ids: Collection[int]) -> dict[int, str]:
     """What these officers are called, by the numbers of their accounts."""
     asked = select(Account.id, Account.name).where(Account.id.in_(ids))
-    return dict(session.execute(asked).tuples().all())
+    return dict(session.execute(asked).all())
 
 
 def add_officer(

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi.testclient import TestClient
