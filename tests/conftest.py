@@ -203,11 +203,13 @@ def wait_until_served(url: str, process: subprocess.Popen[bytes], seconds: float
 
 
 @contextlib.contextmanager
-def served(data_dir: Path, **settings: str) -> Iterator[str]:
-    """Run `portal serve` over a data folder. Yields its address."""
+def served(data_dir: Path, *, log: Path | None = None, **settings: str) -> Iterator[str]:
+    """Run `portal serve` over a data folder. Yields its address. `log`: where what it logs goes."""
     port = free_port()
     environment = {**os.environ, "PORTAL_DATA_DIR": str(data_dir), "PORTAL_DATABASE_URL": "", **settings}
-    process = subprocess.Popen([PORTAL, "serve", "--port", str(port)], env=environment)
+    with contextlib.ExitStack() as stack:
+        to = stack.enter_context(log.open("wb")) if log else None
+        process = subprocess.Popen([PORTAL, "serve", "--port", str(port)], env=environment, stderr=to)
     try:
         wait_until_served(f"http://127.0.0.1:{port}/healthz", process)
         yield f"http://127.0.0.1:{port}"

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 from PIL import Image
 
 SAID = "后厨有老鼠，用过期面粉做点心，每天下午都能看见"
@@ -40,7 +39,7 @@ def words(page: str) -> str:
 
 
 def preview(
-    client: TestClient, *, kind: str = "report", files: Sequence[tuple[str, bytes]] = (), **fields: str
+    client: Client, *, kind: str = "report", files: Sequence[tuple[str, bytes]] = (), **fields: str
 ) -> Response:
     """Fill in the form and look at the preview."""
     form = client.get(f"/report/new?kind={kind}")
@@ -55,7 +54,7 @@ def digits(page: str) -> str:
     return "".join(re.findall(r"\d", re.sub(r"<[^>]+>", "", shown.group(1))))
 
 
-def tell(client: TestClient, **fields: Any) -> str:
+def tell(client: Client, **fields: Any) -> str:
     """Tell of something by the pages. Returns the receipt."""
     seen = preview(client, **fields)
     assert seen.status_code == 200, words(seen.text)
@@ -64,7 +63,7 @@ def tell(client: TestClient, **fields: Any) -> str:
     return digits(sent.text)
 
 
-def tell_by_api(client: TestClient, **fields: Any) -> dict[str, Any]:
+def tell_by_api(client: Client, **fields: Any) -> dict[str, Any]:
     """Tell of something as a program. Returns the answer."""
     answer = client.post("/api/v1/tips", json={"kind": "report", "description": SAID, **fields})
     assert answer.status_code == 201, answer.text
@@ -72,7 +71,7 @@ def tell_by_api(client: TestClient, **fields: Any) -> dict[str, Any]:
     return found
 
 
-def status(client: TestClient, receipt: str) -> dict[str, Any]:
+def status(client: Client, receipt: str) -> dict[str, Any]:
     """What the API says behind a receipt."""
     answer = client.post("/api/v1/tips/status", json={"receipt": receipt})
     assert answer.status_code == 200, answer.text
