@@ -16,7 +16,7 @@ from reporting.open311 import SERVED, Format, NoSuchRequest, ServiceUnknown, Wan
 
 router = limits.router(prefix="/open311/v2", include_in_schema=False)
 
-SCOPE = "open311:write"
+SCOPE = "tips:write"
 _TYPES = {"json": "application/json", "xml": "text/xml; charset=utf-8"}
 
 

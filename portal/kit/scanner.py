@@ -53,7 +53,11 @@ def _connected() -> socket.socket:
     if address.scheme == "unix":
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(SECONDS)
-        connection.connect(address.path)
+        try:
+            connection.connect(address.path)
+        except OSError:
+            connection.close()
+            raise
         return connection
     return socket.create_connection((address.hostname or "127.0.0.1", address.port or 3310), timeout=SECONDS)
 

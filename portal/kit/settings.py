@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         default="",
         description="Where files are kept; empty: files/ in the data folder; s3://bucket/folder takes keys from AWS_*.",
     )
+    storage_allow_http: bool = Field(
+        default=False, description="Lets object storage be reached without TLS: within a private network only."
+    )
     clamd_url: str = Field(
         default="",
         description="ClamAV's daemon: unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310; empty: no scanner.",

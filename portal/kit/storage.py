@@ -19,6 +19,7 @@ from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 
 REQUEST_SECONDS = "30s"
+RETRIES = 3
 
 
 class StorageAway(PortalError):
@@ -36,9 +37,13 @@ class ObjectMissing(PortalError):
 
 
 @lru_cache(maxsize=4)
-def _store(url: str, folder: Path) -> ObjectStore:
+def _store(url: str, allow_http: bool, folder: Path) -> ObjectStore:
     if url:
-        return from_url(url, client_options={"timeout": REQUEST_SECONDS, "allow_http": url.startswith("s3+http")})
+        return from_url(
+            url,
+            client_options={"timeout": REQUEST_SECONDS, "allow_http": allow_http},
+            retry_config={"max_retries": RETRIES},
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(folder)
 
@@ -48,7 +53,8 @@ def _folder() -> Path:
 
 
 def _current() -> ObjectStore:
-    return _store(get_settings().storage_url, _folder())
+    settings = get_settings()
+    return _store(settings.storage_url, settings.storage_allow_http, _folder())
 
 
 def put(key: str, data: bytes) -> None:

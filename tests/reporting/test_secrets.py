@@ -162,16 +162,18 @@ def test_the_logs_hold_nothing_of_what_was_told_not_even_of_a_crash(
     embedded: Path, photo: bytes, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with served(embedded, log=log, PORTAL_RATE_LIMITS_ENABLED="false") as url:
-        with httpx2.Client(base_url=url, headers={"User-Agent": "Probe-8848"}, timeout=30) as client:
-            receipt = tell(client, files=[("账本第八页.jpg", photo)], named="yes", name="欧阳证人", phone="13899990001")
-            page = client.post("/report/status", data={"receipt": receipt})
-            client.post("/report/status/message", data={**hidden(page.text), "text": "我还有账本的照片"})
-            client.post("/report/status", data={"receipt": "0000000000000000"})
-            client.post("/report/preview", data={"description": SAID})
-            with sqlite3.connect(embedded / "portal.sqlite3") as connection:
-                connection.execute("ALTER TABLE tip RENAME TO tip_gone")
-            assert client.post("/api/v1/tips", json={"kind": "report", "description": SAID}).status_code == 500
+    with (
+        served(embedded, log=log, PORTAL_RATE_LIMITS_ENABLED="false") as url,
+        httpx2.Client(base_url=url, headers={"User-Agent": "Probe-8848"}, timeout=30) as client,
+    ):
+        receipt = tell(client, files=[("账本第八页.jpg", photo)], named="yes", name="欧阳证人", phone="13899990001")
+        page = client.post("/report/status", data={"receipt": receipt})
+        client.post("/report/status/message", data={**hidden(page.text), "text": "我还有账本的照片"})
+        client.post("/report/status", data={"receipt": "0000000000000000"})
+        client.post("/report/preview", data={"description": SAID})
+        with sqlite3.connect(embedded / "portal.sqlite3") as connection:
+            connection.execute("ALTER TABLE tip RENAME TO tip_gone")
+        assert client.post("/api/v1/tips", json={"kind": "report", "description": SAID}).status_code == 500
     logged = log.read_text("utf-8")
     assert "route=/report/send" in logged, "the logs were really looked at"
     assert "request.crashed" in logged
