@@ -18,8 +18,9 @@ from portal.kit.settings import get_settings
 from record import acts, applications, publication
 from record.applications import Arrival
 from record.publication import PUBLISHED
+from reporting import demo as tips
+from reporting import vault
 
-DEPARTMENT = "市场监督管理局（虚构）"
 _PEOPLE: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("demo.clerk", "演示经办员", ("clerk",)),
     ("demo.reviewer", "演示审核员", ("reviewer",)),
@@ -45,7 +46,7 @@ def add_people() -> int:
         hashed = passwords.hashed(password)
         with db.writing() as session:
             enrolment = accounts.add_officer(
-                session, login=login, name=name, department=DEPARTMENT, district=None, roles=roles,
+                session, login=login, name=name, department=get_settings().department, district=None, roles=roles,
                 password_hash=hashed,
             )  # fmt: skip
             acts.keep(session, "account_add", about=f"account {enrolment.account_id}", by=None)
@@ -53,7 +54,20 @@ def add_people() -> int:
     _write(made)
     with db.writing() as session:
         _object(session)
+    vault.ready()
+    _add_tips()
     return len(made)
+
+
+def _add_tips() -> None:
+    """Made-up reports and complaints, and the receipt of one of them to try."""
+    with db.reading() as session:
+        account = accounts.find(session, _PEOPLE[0][0])
+    if account is None:
+        return
+    receipt = tips.fill(accounts.officer_of(account))
+    if receipt:
+        _write([{"receipt": receipt, "at": "/report/status"}])
 
 
 def _write(made: list[dict[str, str]]) -> None:

@@ -276,8 +276,9 @@ def steps_open(case: TipCase, clocks: Sequence[clock.Clock]) -> list[str]:
         return []
     owed = {one.duty for one in clocks if one.done_on is None}
     found = [name for name, step in STEPS.items() if case.kind in step.kinds and case.state in step.at]
-    if not owed & {"tell_filing", "tell_end"} and "tell" in found:
-        found.remove("tell")
+    not_yet = "close" if owed & {"tell_filing", "tell_end"} else "tell"
+    if not_yet in found:
+        found.remove(not_yet)
     if "answer" in found and (case.via != "hotline" or case.answered_on):
         found.remove("answer")
     return found

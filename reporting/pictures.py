@@ -78,7 +78,7 @@ def _betrayed(picture: Image.Image, data: bytes) -> Betrayed:
         ("software", (Base.Software, Base.HostComputer)),
         ("comment", (Base.UserComment, Base.ImageDescription, Base.XPComment, Base.XPTitle, Base.XPSubject)),
     ):
-        said = " ".join(filter(None, (_words(detail.get(tag)) for tag in tags)))
+        said = " ".join(dict.fromkeys(filter(None, (_words(detail.get(tag)) for tag in tags))))
         if said:
             found.append((code, said))
     if exif.get_ifd(IFD.IFD1):
