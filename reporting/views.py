@@ -26,7 +26,7 @@ from reporting import attachments, files, floods, forms, intake, vault
 from reporting.attachments import Examined
 from reporting.files import Waiting
 from reporting.forms import MOST_FILES, Draft, NotComplete
-from reporting.services import SERVICES
+from reporting.matters import SERVICES
 from search import results
 from search.engine import Filters
 from search.query import Refused
