@@ -16,7 +16,7 @@ from record.models import Hundredths
 
 Kind = Literal["report", "complaint"]
 """举报: anybody about a suspected violation. 投诉: a consumer's own dispute."""
-Via = Literal["portal", "api", "wechat", "open311", "hotline"]
+Via = Literal["portal", "api", "open311", "hotline"]
 """How it came; `hotline`: a work order of 12345."""
 State = Literal[
     "received", "verifying", "filed", "not_filed", "decided",

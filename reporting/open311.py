@@ -123,7 +123,7 @@ def requests(session: Session, wanted: Wanted) -> list[TipCase]:
         found = (cases.by_number(session, number) for number in wanted.numbers[:50])
         return [case for case in found if case is not None]
     first, last = _span(wanted)
-    asked = select(TipCase).where(TipCase.via == "open311", TipCase.received_on.between(first, last))
+    asked = select(TipCase).where(TipCase.via.in_(("open311", "hotline")), TipCase.received_on.between(first, last))
     if wanted.services:
         asked = asked.where(TipCase.service.in_(wanted.services[:50]))
     if wanted.status:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import time_machine
 from altcha import solve_challenge_v1
+from fastapi import Request
 from sqlalchemy import func, select
 
-from portal.kit import db
+from portal.kit import db, limits
 from portal.kit.errors import PortalError
 from reporting import floods
 from reporting.floods import SpentProof
@@ -141,3 +142,15 @@ def test_a_cheap_proof_kept_from_quieter_times_does_not_count_in_a_flood(databas
     assert again is not None
     arrive(500)
     assert outcome(solved(cheap)) == "proof-needed"
+
+
+def test_what_senders_are_counted_by_leads_to_nobody_the_next_day() -> None:
+    request = Request({"type": "http", "client": ("127.0.0.9", 1), "headers": [], "state": {}})
+    with time_machine.travel("2026-11-23T10:00:00Z", tick=False):
+        today = limits.caller(request)
+        assert limits.caller(request) == today
+        assert "127.0.0.9" not in today
+    with time_machine.travel("2026-11-24T10:00:00Z", tick=False):
+        assert limits.caller(request) != today
+    with time_machine.travel("2026-11-23T10:00:00Z", tick=False):
+        assert limits.caller(request) != today, "yesterday's key is gone for good"

@@ -130,6 +130,15 @@ def test_a_request_becomes_a_case_and_shows_service_district_and_status_only(
 
 
 @pytest.mark.usefixtures("unlimited")
+def test_the_hotlines_work_orders_run_on_a_clock_of_their_own(open_vault: str, client: TestClient) -> None:
+    with db.writing() as session:
+        hotline = keys.create(session, owner_kind="city", owner_id="12345", scopes=["tips:write", "tips:hotline"])[1]
+    (taken,) = client.post(f"{BASE}/requests.json", data=sent(api_key=hotline)).json()
+    assert {one["duty"] for one in status(client, taken["receipt"])["clocks"]} == {"verify", "answer"}
+    assert client.get(f"{BASE}/requests.json").json()[0]["service_request_id"] == taken["service_request_id"]
+
+
+@pytest.mark.usefixtures("unlimited")
 def test_lists_hold_only_what_came_this_way(open_vault: str, client: TestClient) -> None:
     other = tell_by_api(client)["case_number"]
     client.post(f"{BASE}/requests.json", data=sent(api_key=key()))
