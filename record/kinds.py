@@ -243,6 +243,9 @@ STATES: Labels = {"valid": ("有效", "Valid"), "invalid": ("无效", "Invalid")
 """State of a permit (当前状态)."""
 
 FIELDS: Labels = {
+    "matter": ("举报事项", "Matter"),
+    "finding": ("查处结论", "Finding"),
+    "measures": ("处理情况", "What was done"),
     "act": ("违法行为类型", "Offence"),
     "facts": ("违法事实", "Facts"),
     "basis": ("处罚依据", "Legal basis of the decision"),
@@ -275,9 +278,6 @@ FIELDS: Labels = {
     "province": ("省份", "Province"),
     "title": ("称号", "Honour"),
     "year": ("评价年度", "Year"),
-    "matter": ("举报事项", "Matter"),
-    "finding": ("查处结论", "Finding"),
-    "measures": ("处理情况", "What was done"),
     "penalty": ("所涉行政处罚", "Penalty"),
     "penalty_document": ("所涉行政处罚文书号", "Document number of the penalty"),
     "authority": ("决定机关", "Authority"),

@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -149,6 +150,8 @@ def _is_shown_here(session: Session, kind: str, day: date) -> bool:
 
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
 
+_WITHDRAWN = update(_ENTRY).where(_ENTRY.c.seq == bindparam("entry")).values(withdrawn_by=bindparam("by"))
+
 
 def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
     """Show these entries no longer: append a withdrawal for each that is not withdrawn yet. Returns how many.
@@ -173,8 +176,9 @@ def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
         for entry in entries
     ]  # fmt: skip
     appended = [seq for piece in ledger.chunks(facts) for seq in ledger.append(session, piece).seqs]
-    for entry, seq in zip(entries, appended, strict=True):
-        session.execute(update(_ENTRY).where(_ENTRY.c.seq == entry.seq).values(withdrawn_by=seq))
+    if appended:
+        by = [{"entry": entry.seq, "by": seq} for entry, seq in zip(entries, appended, strict=True)]
+        session.connection().execute(_WITHDRAWN, by)
     told(session, {entry.entity_code for entry in entries if entry.entity_code})
     return len(entries)
 
