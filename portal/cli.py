@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portal import subscribers
+from portal import subscribers, vault_keys
 from portal.console import AsJson, finish, refusals_told
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ app.add_typer(keys, name="keys")
 staff = typer.Typer(no_args_is_help=True, help="Accounts of officers, who work at /desk.")
 app.add_typer(staff, name="staff")
 app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(vault_keys.app, name="vault")
 
 
 class ImportKind(StrEnum):

@@ -16,8 +16,8 @@ from reporting import attachments, files, floods, forms, intake, talk, vault
 from reporting.attachments import Examined
 from reporting.files import Waiting
 from reporting.forms import MOST_FILES, NotComplete
+from reporting.matters import SERVICES
 from reporting.models import Kind
-from reporting.services import SERVICES
 from reporting.talk import Progress
 from reporting.views import FORM_BYTES, WRITE_LIMIT
 

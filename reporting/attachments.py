@@ -56,6 +56,13 @@ BETRAYED: Labels = {
 """What a file may tell beside what it shows."""
 
 
+class ExaminersBusy(PortalError):
+    status = 503
+    slug = "attachment-busy"
+    title = "Many files are being looked at just now."
+    remedy = "Send it again in a minute, or without the files; you can add them later behind your receipt."
+
+
 class FileEmpty(PortalError):
     status = 422
     slug = "attachment-empty"
@@ -140,6 +147,8 @@ _REFUSALS: dict[str, type[PortalError]] = {
 
 log = structlog.get_logger()
 _working = threading.BoundedSemaphore(AT_ONCE)
+_in_line = threading.BoundedSemaphore(AT_ONCE + 1)
+"""One form may wait for its turn; more would take the threads that everybody else is served by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,31 +168,40 @@ class Examined:
 
 
 def examine(files: Sequence[tuple[str, bytes]]) -> list[Examined]:
-    """Look at files one by one. A refused one has a `refusal`, and nothing else of it counts."""
+    """Look at files one by one. A refused one has a `refusal`, and nothing else of it counts. Raises ExaminersBusy."""
+    if not files:
+        return []
+    if not _in_line.acquire(blocking=False):
+        raise ExaminersBusy
+    try:
+        with _working:
+            return _one_by_one(files)
+    finally:
+        _in_line.release()
+
+
+def _one_by_one(files: Sequence[tuple[str, bytes]]) -> list[Examined]:
     found: list[Examined] = []
     child: _Child | None = None
-    if not files:
-        return found
-    with _working:
-        try:
-            for sent_name, data in files:
-                name = shown_name(sent_name)
-                refusal = _at_first_sight(name, data)
-                if refusal is not None:
-                    found.append(Examined(name, refusal=refusal))
-                    continue
-                child = child or _Child()
-                answer = child.ask(name, data)
-                if answer is None:  # the file ended the child, or took too long
-                    log.warning("attachment.ended_its_child")
-                    child.close()
-                    child = None
-                    found.append(Examined(name, refusal=FileUnreadable()))
-                else:
-                    found.append(_examined(name, data, *answer))
-        finally:
-            if child is not None:
+    try:
+        for sent_name, data in files:
+            name = shown_name(sent_name)
+            refusal = _at_first_sight(name, data)
+            if refusal is not None:
+                found.append(Examined(name, refusal=refusal))
+                continue
+            child = child or _Child()
+            answer = child.ask(name, data)
+            if answer is None:  # the file ended the child, or took too long
+                log.warning("attachment.ended_its_child")
                 child.close()
+                child = None
+                found.append(Examined(name, refusal=FileUnreadable()))
+            else:
+                found.append(_examined(name, data, *answer))
+    finally:
+        if child is not None:
+            child.close()
     return found
 
 

@@ -26,8 +26,8 @@ from record.codes import DISTRICTS, Labels
 from record.kinds import FINDINGS, Finding
 from record.outcomes import Outcome
 from reporting import clock, rules
+from reporting.matters import SERVICES
 from reporting.models import NEVER, CaseStep, Kind, State, Tip, TipCase, Via
-from reporting.services import SERVICES
 
 RESEAL = "reporting.reseal"
 

@@ -18,9 +18,9 @@ from portal.kit.limits import door
 from record import entities, publication
 from record.codes import DISTRICTS
 from reporting import cases, digests, identities, periods, queue, rewards, statistics
+from reporting.matters import SERVICES
 from reporting.models import Kind, State
 from reporting.queue import Asked, Many, Who
-from reporting.services import SERVICES
 
 router = limits.router(include_in_schema=False)
 

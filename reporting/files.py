@@ -17,7 +17,7 @@ from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
 from reporting import vault
 from reporting.attachments import Examined
-from reporting.models import TipCase, TipFile
+from reporting.models import TipFile
 
 STAGED_KEPT = timedelta(hours=4)
 """How long files wait for the form that they belong to."""
@@ -196,9 +196,11 @@ def content(session: Session, file_id: str, which: Which) -> tuple[TipFile, byte
     return row, vault.open_sealed(session, storage.get(key))
 
 
-def reseal(session: Session, case: TipCase, tip_ids: Collection[str]) -> None:
-    """Seal what these tips' files hold to the department that the case is with now."""
-    for row in of_tips(session, tip_ids):
-        for key in (row.original, row.cleaned):
-            if key:
-                storage.put(key, vault.reseal(session, storage.get(key), case.department))
+def reseal(tip_ids: Collection[str], department: str) -> None:
+    """Seal what these tips' files hold to another department, one after the other and without holding a transaction."""
+    with db.reading() as session:
+        keys = [key for row in of_tips(session, tip_ids) for key in (row.original, row.cleaned) if key]
+    for key in keys:
+        with db.reading() as session:
+            sealed = vault.reseal(session, storage.get(key), department)
+        storage.put(key, sealed)

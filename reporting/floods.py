@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 from altcha.v1 import create_challenge, verify_solution
 from sqlalchemy import BigInteger, LargeBinary, delete, func, insert, select, update
@@ -152,20 +153,36 @@ def check(session: Session, proof: str | None, ticket: str | None) -> None:
     if asked.hashes == 0:
         return
     if proof:
-        _check_proof(session, proof)
+        _check_proof(session, proof, asked)
     elif ticket:
         _check_ticket(session, ticket, asked)
     else:
         raise ProofNeeded
 
 
-def _check_proof(session: Session, proof: str) -> None:
+def _check_proof(session: Session, proof: str, asked: Demand) -> None:
+    """One step below the present load still counts: it may have risen while the form was filled in."""
     if len(proof) > 2_000:
         raise ProofRefused
     holds, _ = verify_solution(proof, keyring.secret("proof-of-work").hex(), check_expires=True)
     if not holds:
         raise ProofRefused
-    _spend(session, str(json.loads(base64.b64decode(proof))["challenge"]), PROOF_HOLDS)
+    solved = json.loads(base64.b64decode(proof))
+    if _hashes(str(solved["salt"])) < _cheapest(asked):
+        raise ProofNeeded
+    _spend(session, str(solved["challenge"]), PROOF_HOLDS)
+
+
+def _hashes(salt: str) -> int:
+    """What a challenge asked for; it is signed along with the salt."""
+    said = parse_qs(salt.partition("?")[2]).get("hashes", ["0"])[0]
+    return int(said) if said.isdigit() else 0
+
+
+def _cheapest(asked: Demand) -> int:
+    """The hashes of the step below, or of this one where nothing is asked below."""
+    below = DEMANDS[DEMANDS.index(asked) + 1].hashes
+    return below or asked.hashes
 
 
 def _check_ticket(session: Session, ticket: str, asked: Demand) -> None:

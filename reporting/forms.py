@@ -10,8 +10,8 @@ from portal.kit.errors import PortalError
 from portal.kit.i18n import gettext
 from record import publication
 from record.districts import DISTRICTS
+from reporting.matters import SERVICES
 from reporting.models import Kind
-from reporting.services import SERVICES
 
 LONGEST_DESCRIPTION = 4_000
 MOST_FILES = 10

@@ -20,8 +20,8 @@ from record.publication import CITY_TIME
 from reporting import cases
 from reporting.forms import LONGEST_DESCRIPTION, Draft
 from reporting.intake import Taken
+from reporting.matters import SERVICES
 from reporting.models import TipCase
-from reporting.services import SERVICES
 
 Format = Literal["json", "xml"]
 SERVED = {code: service for code, service in SERVICES.items() if code != "consumer"}

@@ -77,11 +77,11 @@ def say(request: Request, sent: Annotated[Sent, reading(files=MOST_FILES)]) -> R
         receipt = talk.receipt_of(sent.fields.get("pass", ""))
     except ShownTooLong as refusal:
         return _asking(request, refusal, text=text)
-    examined = attachments.examine([(one.name, one.data) for one in sent.files])
-    not_taken = [one for one in examined if one.refusal is not None]
-    if not_taken:
-        return _shown(request, receipt, text=text, not_taken=not_taken)
     try:
+        examined = attachments.examine([(one.name, one.data) for one in sent.files])
+        not_taken = [one for one in examined if one.refusal is not None]
+        if not_taken:
+            return _shown(request, receipt, text=text, not_taken=not_taken)
         waiting = files.stage(examined) if examined else []
         with db.writing() as session:
             talk.add(session, receipt, text, waiting)

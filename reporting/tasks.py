@@ -31,11 +31,10 @@ def reseal(ids: list[Any]) -> None:
     """Seal what a case holds to the department that it is with now."""
     for number in ids:
         with db.writing() as session:
-            case = session.get(TipCase, number)
-            if case is not None:
-                tips = cases.tips_of(session, case)
-                talk.reseal(session, case, tips)
-                files.reseal(session, case, [tip.id for tip in tips])
+            case = session.get_one(TipCase, number)
+            tips = cases.tips_of(session, case)
+            talk.reseal(session, case, tips)
+        files.reseal([tip.id for tip in tips], case.department)
 
 
 @jobs.task("reporting.mend_clocks")

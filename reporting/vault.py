@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import pyrage
 from argon2.low_level import Type, hash_secret_raw
@@ -110,6 +110,18 @@ def add_recipient(session: Session, department: str, public_key: str) -> str:
     except pyrage.RecipientError as error:
         raise ValueError("an age public key begins with age1") from error
     return _add(session, "department", department, public, None)
+
+
+def recipients(session: Session) -> list[dict[str, Any]]:
+    """Every public key that was ever sealed to, oldest first, and whether its private half is here."""
+    return [
+        {
+            "purpose": one.purpose, "department": one.department, "public_key": one.public_key,
+            "here": one.key_name is not None and keyring.has_age_identity(one.key_name),
+            "since": f"{one.created_at:%Y-%m-%d}", "retired": f"{one.retired_at:%Y-%m-%d}" if one.retired_at else None,
+        }
+        for one in session.scalars(select(VaultRecipient).order_by(VaultRecipient.id))
+    ]  # fmt: skip
 
 
 def _add(session: Session, purpose: Purpose, department: str | None, public: str, name: str | None) -> str:

@@ -26,7 +26,7 @@ from reporting import attachments, files, floods, forms, intake, vault
 from reporting.attachments import Examined
 from reporting.files import Waiting
 from reporting.forms import MOST_FILES, Draft, NotComplete
-from reporting.services import SERVICES
+from reporting.matters import SERVICES
 from search import results
 from search.engine import Filters
 from search.query import Refused
@@ -169,7 +169,11 @@ def preview(request: Request, sent: Annotated[Sent, reading(files=MOST_FILES)]) 
     """Exactly what will be sent; or the form again, with what it lacks."""
     web.refuse_other_sites(request)
     form = Form.of(sent)
-    form.take(sent.files)
+    try:
+        form.take(sent.files)
+    except PortalError as refusal:
+        with db.reading() as session:
+            return _page(request, "form.html", session, form, refusal=refusal)
     with db.reading() as session:
         try:
             forms.read(form.draft)

@@ -6,7 +6,7 @@ from portal.kit import i18n, web
 from record import codes
 from record.codes import Labels
 from reporting import attachments, cases, rewards, rules
-from reporting.services import SERVICES
+from reporting.matters import SERVICES
 
 TABLES: Mapping[str, Labels] = {
     "state": {state: (one[0], one[1]) for state, one in cases.PUBLIC.items()},

@@ -18,7 +18,7 @@ from portal.kit import jobs
 from portal.kit.limits import door_of
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("portal", "record", "search")
+PACKAGES = ("portal", "record", "reporting", "search")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

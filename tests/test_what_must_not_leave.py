@@ -30,6 +30,7 @@ SECRETS = {
     "what closed by its term": "已到期之奇观",
     "a minor one": "轻微之奇观",
     "an officer's reason": "内部理由之奇观",
+    "what a report led to, without a published penalty": "内部结论之奇观",
     "the number of somebody's house": "8848号",
     "an outcome for officers alone": "未发现之奇观",
     "an outcome whose penalty was repaired": "随之撤回之奇观",
@@ -76,6 +77,9 @@ def shop(filled: str, tmp_path: Path) -> Entity:
         csv.writer(file).writerows([HEADER, *rows])
     assert feeds.import_file("penalty", path, source="test").added == len(rows)
     _withdraw_and_redact()
+    with db.writing() as session:
+        said = Outcome("2026-0000001-5", entity.code, today, "食品安全", "not_proven", "内部结论之奇观", "依据", "部门")
+        outcomes.append(session, said)
     jobs.drain()
     return entity
 

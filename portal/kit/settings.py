@@ -1,16 +1,18 @@
 """What an operator may choose, read from `PORTAL_*` environment variables. Nothing else reads the environment."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """One portal's settings. The defaults run everything on one machine with nothing else installed."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore", hide_input_in_errors=True)
 
     data_dir: Path = Field(default=Path("var"), description="Folder for the database, the search index and files.")
     keys_dir: Path | None = Field(
@@ -59,6 +61,15 @@ class Settings(BaseSettings):
     argon2_memory_kib: int = Field(default=65_536, ge=8, description="Memory that checking one password takes.")
     argon2_passes: int = Field(default=3, ge=1, description="How often that memory is gone over.")
     log_json: bool = Field(default=False, description="One JSON object a line instead of coloured text.")
+
+    @model_validator(mode="after")
+    def _whole_wechat_account(self) -> Self:
+        of_account = (self.wechat_token, self.wechat_aes_key, self.wechat_app_id)
+        if any(of_account) and not all(of_account):
+            raise ValueError("PORTAL_WECHAT_TOKEN, PORTAL_WECHAT_AES_KEY, PORTAL_WECHAT_APP_ID: set all three, or none")
+        if self.wechat_aes_key and not re.fullmatch("[A-Za-z0-9+/]{43}", self.wechat_aes_key.get_secret_value()):
+            raise ValueError("PORTAL_WECHAT_AES_KEY: the EncodingAESKey has 43 letters and digits")
+        return self
 
     @property
     def resolved_database_url(self) -> str:

@@ -131,3 +131,17 @@ def test_names_are_shown_without_folders_and_without_tricks() -> None:
     assert len(attachments.shown_name("长" * 500 + ".jpg")) <= attachments.LONGEST_NAME
     assert attachments.shown_name("长" * 500 + ".jpg").endswith(".jpg")
     assert attachments.shown_name("") == "file"
+
+
+def test_many_forms_with_files_at_once_are_told_to_wait_and_hold_nobody_up() -> None:
+    held = [attachments._in_line.acquire(blocking=False) for _ in range(attachments.AT_ONCE + 1)]
+    try:
+        started = time.perf_counter()
+        with pytest.raises(attachments.ExaminersBusy):
+            examine([("a.jpg", photo())])
+        assert time.perf_counter() - started < 0.5
+        assert examine([]) == []
+    finally:
+        for _ in held:
+            attachments._in_line.release()
+    assert looked_at("a.jpg", photo()).refusal is None

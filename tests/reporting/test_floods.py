@@ -128,3 +128,16 @@ def test_used_proofs_are_forgotten_when_they_could_not_be_used_any_more(database
         assert floods.purge() == 1
         with db.reading() as session:
             assert session.scalar(select(func.count()).select_from(SpentProof)) == 0
+
+
+def test_a_cheap_proof_kept_from_quieter_times_does_not_count_in_a_flood(database: str) -> None:
+    arrive(30)
+    cheap = challenge()
+    assert cheap is not None
+    arrive(100)
+    spare = solved(cheap)
+    assert outcome(spare) == "taken", "one step below still counts: the load rose while the form was filled in"
+    again = challenge()
+    assert again is not None
+    arrive(500)
+    assert outcome(solved(cheap)) == "proof-needed"

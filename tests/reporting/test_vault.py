@@ -198,3 +198,25 @@ def test_nothing_of_a_sealed_file_is_larger_than_it_must_be(keys: None) -> None:
         content = vault.seal(session, large, DEPARTMENT)
     assert len(content) < len(large) + 10_000
     assert opened(content) == large
+
+
+def test_the_operator_sees_renews_and_adds_keys(embedded: Path) -> None:
+    from typer.testing import CliRunner
+
+    from portal.cli import app
+
+    vault.ready()
+    run = CliRunner()
+    officer = x25519.Identity.generate()
+    before = sealed()
+    assert run.invoke(app, ["vault", "renew", "department", "--department", DEPARTMENT]).exit_code == 0
+    assert run.invoke(app, ["vault", "add", DEPARTMENT, str(officer.to_public())]).exit_code == 0
+    after = sealed()
+    assert opened(before) == opened(after) == SAID
+    assert pyrage.decrypt(after, [officer]) == SAID
+    listed = run.invoke(app, ["vault", "list"]).output
+    assert "retired" in listed
+    assert "apart" in listed
+    assert "AGE-SECRET-KEY" not in listed
+    assert run.invoke(app, ["vault", "renew", "department"]).exit_code == 2
+    assert run.invoke(app, ["vault", "add", DEPARTMENT, "nonsense"]).exit_code == 2

@@ -40,7 +40,7 @@ for (const form of document.querySelectorAll("form[data-proof]")) {
     await working;
     clearTimeout(waiting);
     form.dataset.ready = "1";
-    form.requestSubmit(event.submitter);
+    setTimeout(() => form.requestSubmit(event.submitter)); // a form does not submit again while it tells of a submission
   });
 
   working = work().catch(() => {});
