@@ -10,8 +10,11 @@ from sqlalchemy.orm import Session
 from portal.kit.accounts import Officer
 from portal.kit.errors import PortalError
 from record import acts, publication
-from record.kinds import KINDS
+from record.kinds import SHOWN
 from record.models import Entity, LedgerEntry
+
+DECIDED = SHOWN.keys() - {"registration"}
+"""Kinds of entries that rest on a decision. What the registry says is the registry's to correct."""
 
 
 class NothingToDecide(PortalError):
@@ -35,7 +38,7 @@ def shown_entry(session: Session, officer: Officer, seq: int) -> LedgerEntry:
         entry = session.get(LedgerEntry, entry.superseded_by)
     if not entry or entry.withdrawn_by is not None or entry.payload is None or entry.visibility != "public":
         raise NothingToDecide
-    if entry.entity_code is None or entry.kind not in KINDS or KINDS[entry.kind].command is None:
+    if entry.entity_code is None or entry.kind not in DECIDED:
         raise NothingToDecide
     reaches(session, officer, entry.entity_code)
     return entry

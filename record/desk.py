@@ -14,7 +14,7 @@ from portal.kit.accounts import Officer
 from portal.kit.area import Figure, Queue
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from record import applications, decisions, entering, entities, ledger, publication, redaction
+from record import applications, decisions, entering, entities, ledger, outcomes, publication, redaction
 from record.models import LedgerEntry, Unmatched
 
 router = limits.router(include_in_schema=False)
@@ -34,7 +34,8 @@ def back_to(address: str) -> Response:
 def _of_entity(session: Session, code: str) -> dict[str, Any]:
     entity = entities.get(session, code)
     parts = publication.parts(session, entity.code, each=50)
-    return {"entity": entity, "entries": [entry for part in parts for entry in part.newest]}
+    internal = outcomes.internal_of(session, entity.code)
+    return {"entity": entity, "entries": [entry for part in parts for entry in part.newest], "internal": internal}
 
 
 def _by_number(session: Session, number: int) -> dict[str, Any]:

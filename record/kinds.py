@@ -152,6 +152,8 @@ class TipOutcome(BaseModel):
     authority: Short
     penalty: Short | None = None
     """`id` of the entry of the penalty that it led to."""
+    penalty_document: Short | None = None
+    """Number of that penalty's document, for people."""
 
 
 class Registration(BaseModel):
@@ -204,6 +206,8 @@ class Kind:
     """An entity stands on it from the entry's day until it is removed: a flag of the entity."""
     adverse: bool = False
     """Says something to the party's disadvantage: has a gravity or a term, can be repaired."""
+    beside: str | None = None
+    """Of an entry that is shown only while the entry of this other kind is that it names."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -226,7 +230,7 @@ KINDS: Mapping[str, Kind] = {
             listing=True, adverse=True,
         ),
         Kind("commendation", ("守信激励", "Commendations"), Commendation, "commendations"),
-        Kind("tip_outcome", ("举报处理结果", "Outcomes of reports"), TipOutcome, None),
+        Kind("tip_outcome", ("举报处理结果", "Outcomes of reports"), TipOutcome, None, beside="penalty"),
         Kind("withdrawal", ("停止公示", "Withdrawals"), Withdrawal, None),
         Kind("desk_action", ("监管留痕", "Officers' acts"), DeskAction, None),
     )
@@ -239,6 +243,9 @@ STATES: Labels = {"valid": ("有效", "Valid"), "invalid": ("无效", "Invalid")
 """State of a permit (当前状态)."""
 
 FIELDS: Labels = {
+    "matter": ("举报事项", "Matter"),
+    "finding": ("查处结论", "Finding"),
+    "measures": ("处理情况", "What was done"),
     "act": ("违法行为类型", "Offence"),
     "facts": ("违法事实", "Facts"),
     "basis": ("处罚依据", "Legal basis of the decision"),
@@ -271,9 +278,8 @@ FIELDS: Labels = {
     "province": ("省份", "Province"),
     "title": ("称号", "Honour"),
     "year": ("评价年度", "Year"),
-    "matter": ("举报事项", "Matter"),
-    "finding": ("查处结论", "Finding"),
-    "measures": ("处理情况", "What was done"),
+    "penalty": ("所涉行政处罚", "Penalty"),
+    "penalty_document": ("所涉行政处罚文书号", "Document number of the penalty"),
     "authority": ("决定机关", "Authority"),
     "authority_code": ("机关代码", "Code of the authority"),
     "reported_by": ("数据来源单位", "Data from"),

@@ -144,7 +144,7 @@ def append(session: Session, facts: Sequence[Sealed]) -> Appended:
     outcome = Appended()
     if not facts:
         return outcome
-    head = _lock(session)
+    head = lock(session)
     known = _known(session, facts)
     gone = _redacted(session, facts)
     moment = db.now()
@@ -189,8 +189,11 @@ def _last(replaced: dict[int, int], seq: int) -> int:
     return seq
 
 
-def _lock(session: Session) -> int:
-    """The ledger's size, nobody else's to change until this transaction ends."""
+def lock(session: Session) -> int:
+    """The ledger's size, nobody else's to change until this transaction ends.
+
+    Taken by itself by whoever must look before appending: what is read afterwards stays so until the commit.
+    """
     locked = select(LedgerHead.size).where(LedgerHead.id == 1).with_for_update()
     return session.execute(locked).scalar_one()
 
@@ -295,7 +298,7 @@ def redact(session: Session, seq: int) -> list[int]:
     was made of. The fact's name stays as a hash, so that the next delivery does not bring it back. Comes last in its
     transaction. Raises ValueError for an entry that is not there or was redacted before.
     """
-    _lock(session)
+    lock(session)
     versions = _fact_of(session, seq)
     if not versions or versions[0].source_ref is None:
         raise ValueError("there is nothing to redact")

@@ -25,6 +25,8 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
+    case,
     func,
     literal,
     or_,
@@ -35,7 +37,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.kit import db, jobs
 from portal.kit.db import UtcDateTime
-from record import clocks, ledger
+from record import clocks, ledger, linked
 from record.clocks import Publicity
 from record.kinds import KINDS, SHOWN
 from record.ledger import Fact
@@ -64,7 +66,7 @@ PUBLISHED = Table(
     Column("authority", String(200)),
     Column("act", String(200)),
 )
-"""The view (migration 0005): all that public code may read of the ledger."""
+"""The view (migration 0012): all that public code may read of the ledger."""
 
 _ENTRY = cast(Table, LedgerEntry.__table__)
 _ENTITY = cast(Table, Entity.__table__)
@@ -133,23 +135,35 @@ def with_term(fact: Fact) -> Fact:
 def would_show(session: Session, fact: Fact) -> bool:
     """Whether the public would see this fact, were it appended now: the rule of `published_entry` for one of a kind."""
     day = today()
-    switch = select(KindSwitch.public_here).where(KindSwitch.kind == fact.kind, KindSwitch.since <= day)
-    here = session.scalar(switch.order_by(KindSwitch.since.desc()).limit(1))
     begun = fact.shown_from is None or fact.shown_from <= day
     over = fact.shown_until is not None and fact.shown_until < day
-    return fact.visibility == "public" and fact.entity_code is not None and here is not False and begun and not over
+    may_be = fact.visibility == "public" and fact.entity_code is not None and begun and not over
+    return may_be and _is_shown_here(session, fact.kind, day)
+
+
+def _is_shown_here(session: Session, kind: str, day: date) -> bool:
+    switch = select(KindSwitch.public_here).where(KindSwitch.kind == kind, KindSwitch.since <= day)
+    here = session.scalar(switch.order_by(KindSwitch.since.desc()).limit(1))
+    beside = KINDS[kind].beside
+    return here is not False and (beside is None or _is_shown_here(session, beside, day))
 
 
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
+
+_WITHDRAWN = update(_ENTRY).where(_ENTRY.c.seq == bindparam("entry")).values(withdrawn_by=bindparam("by"))
 
 
 def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
     """Show these entries no longer: append a withdrawal for each that is not withdrawn yet. Returns how many.
 
-    Comes last in its transaction, as appending does; at most ledger.MOST_AT_ONCE at a time.
+    Outcomes of reports go with the penalty that they stand beside, and are counted too. Comes last in its transaction,
+    as appending does; at most ledger.MOST_AT_ONCE at a time.
     """
+    ledger.lock(session)  # else an outcome could come to stand beside a penalty that is just going
     standing = select(_ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.entity_code).where(
-        _ENTRY.c.seq.in_(seqs), _ENTRY.c.withdrawn_by.is_(None), _ENTRY.c.kind != "withdrawal"
+        _ENTRY.c.seq.in_([*seqs, *linked.shown_beside(session, seqs)]),
+        _ENTRY.c.withdrawn_by.is_(None),
+        _ENTRY.c.kind != "withdrawal",
     )
     entries = session.execute(standing.order_by(_ENTRY.c.seq)).all()
     facts = [
@@ -161,41 +175,20 @@ def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
         )
         for entry in entries
     ]  # fmt: skip
-    appended = ledger.append(session, facts)
-    for entry, seq in zip(entries, appended.seqs, strict=True):
-        session.execute(update(_ENTRY).where(_ENTRY.c.seq == entry.seq).values(withdrawn_by=seq))
+    appended = [seq for piece in ledger.chunks(facts) for seq in ledger.append(session, piece).seqs]
+    if appended:
+        by = [{"entry": entry.seq, "by": seq} for entry, seq in zip(entries, appended, strict=True)]
+        session.connection().execute(_WITHDRAWN, by)
     told(session, {entry.entity_code for entry in entries if entry.entity_code})
-    _withdraw_outcomes(session, [entry.seq for entry in entries if entry.kind == "penalty"], because)
     return len(entries)
-
-
-def _withdraw_outcomes(session: Session, penalties: Sequence[int], because: Because) -> None:
-    """An outcome of a report is shown beside its penalty only: withdraw those of these penalties, in any version."""
-    if not penalties:
-        return
-    outcome, penalty = aliased(LedgerEntry), aliased(LedgerEntry)
-    asked = (
-        select(outcome.seq, outcome.payload, penalty.seq)
-        .join(outcome, (outcome.entity_code == penalty.entity_code) & (outcome.kind == "tip_outcome"))
-        .where(
-            penalty.seq.in_(penalties), outcome.visibility == "public", outcome.withdrawn_by.is_(None),
-            outcome.superseded_by.is_(None), outcome.payload.is_not(None),
-        )
-    )  # fmt: skip
-    gone = set()
-    for seq, said, penalty_seq in session.execute(asked).all():
-        versions = select(LedgerEntry.id).where(LedgerEntry.seq.in_(ledger.versions(session, penalty_seq)))
-        if said.get("penalty") in set(session.scalars(versions)):
-            gone.add(seq)
-    if gone:
-        withdraw(session, sorted(gone), because)
 
 
 def carry_over(session: Session, replaced: Mapping[int, int]) -> None:
     """Keep out of sight what its source says again, in other words, of a fact that was repaired or annulled.
 
     After an upheld objection a source may correct its fact: it is shown again if it says something else of substance.
-    `replaced`: number of the superseded entry -> of the one that says the fact now.
+    Outcomes of reports go on beside what says their penalty now, or go with it. `replaced`: number of the superseded
+    entry -> of the one that says the fact now.
     """
     withdrawal = aliased(LedgerEntry)
     asked = (
@@ -209,8 +202,11 @@ def carry_over(session: Session, replaced: Mapping[int, int]) -> None:
         corrected = because == "objection" and _substance(said) != _substance(session.get_one(LedgerEntry, new).payload)
         if because in {"repaired", "annulled", "objection"} and not corrected:
             withdraw(session, [new], because)
-    shown = set(session.scalars(select(PUBLISHED.c.seq).where(PUBLISHED.c.seq.in_(replaced.values()))))
-    _withdraw_outcomes(session, [new for new in replaced.values() if new not in shown], "closed")
+    moved, left = linked.after(session, replaced, today())
+    for piece in ledger.chunks(moved):
+        ledger.append(session, piece)
+    if left:
+        withdraw(session, left, "closed")
 
 
 def _substance(payload: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -385,7 +381,7 @@ class Change:
     entry: Published | None
     """None: a tombstone."""
     supersedes: str | None = None
-    """Of an entry that says a fact anew, or takes it back: `id` of what said it before."""
+    """Of an entry that says a fact anew, or takes it back: `id` of what said it before, if that was ever public."""
     withdrawn: str | None = None
     """Of a withdrawal: `id` of what is withdrawn."""
     data_set: str | None = None
@@ -411,7 +407,7 @@ def changes(
     asked = (
         select(
             _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload,
-            _BEFORE.c.id.label("supersedes"),
+            case((_for_the_public(_BEFORE), _BEFORE.c.id)).label("supersedes"),
         )
         .outerjoin_from(_ENTRY, _BEFORE, _BEFORE.c.seq == _ENTRY.c.supersedes)
         .where(_ENTRY.c.seq > after, or_(_for_the_public(_ENTRY), _for_the_public(_BEFORE)))

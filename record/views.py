@@ -45,7 +45,7 @@ def said(entry: publication.Published) -> list[tuple[str, str]]:
             (label("registered", name), f"{_was(name, old)} → {_was(name, new)}") for name, old, new in _moved(entry)
         ]
     headline = kinds.HEADLINES[entry.kind]
-    left_out = {headline, "party_name"}
+    left_out = {headline, "party_name", "penalty"}
     rows = []
     for field in kinds.FIELDS:
         value = entry.payload.get(field)

@@ -32,6 +32,9 @@ SECRETS = {
     "an officer's reason": "内部理由之奇观",
     "what a report led to, without a published penalty": "内部结论之奇观",
     "the number of somebody's house": "8848号",
+    "an outcome for officers alone": "未发现之奇观",
+    "an outcome whose penalty was repaired": "随之撤回之奇观",
+    "the number of a case": "案件之奇观",
 }
 HEADER = [
     "CF_XDR_MC", "CF_XDR_LB", "CF_XDR_SHXYM", "CF_XDR_ZJHM", "CF_FRDB", "CF_WSH", "CF_WFXW", "CF_SY", "CF_CFLB",
@@ -88,6 +91,9 @@ def _withdraw_and_redact() -> None:
             for entry in session.scalars(select(LedgerEntry).where(LedgerEntry.kind == "penalty"))
             if entry.payload
         }
+    _decide("未发现之奇观", None)
+    _decide("随之撤回之奇观", said["已撤回之奇观"])
+    _decide("可见结果之奇观", said["可见之奇观"])
     with db.writing() as session:
         publication.withdraw(session, [said["已撤回之奇观"]], "repaired")
     officers = [add_officer(f"officer.{number}", roles=["reviewer"]) for number in (1, 2)]
@@ -96,6 +102,21 @@ def _withdraw_and_redact() -> None:
         asked = redaction.ask(session, asking, said["已涂销之奇观"], "内部理由之奇观").id
     with db.writing() as session:
         redaction.grant(session, granting, asked)
+
+
+def _decide(measures: str, penalty: int | None) -> None:
+    """A report about the shop comes to this."""
+    with db.writing() as session:
+        code = session.scalars(select(LedgerEntry.entity_code).where(LedgerEntry.source == "test")).first()
+        assert code is not None
+        outcomes.append(
+            session,
+            Outcome(
+                reference=f"案件之奇观|{measures}", entity_code=code, decided_on=publication.today(), matter="广告宣传",
+                finding="violation" if penalty else "no_violation", measures=measures, basis="广告法第五十五条",
+                authority="上海市虚构区市场监管局", penalty_seq=penalty,
+            ),
+        )  # fmt: skip
 
 
 def _officer(number: int) -> Any:
@@ -145,6 +166,7 @@ def addresses(client: TestClient, entity: Entity) -> list[str]:
         *proofs,
         "/api/v1/changes?limit=1000",
         "/api/v1/changes?kind=penalty&limit=1000",
+        "/api/v1/changes?kind=tip_outcome&limit=1000",
     ]
 
 
@@ -193,6 +215,7 @@ def test_nothing_that_must_not_leave_is_in_any_public_answer(client: TestClient,
     assert len(answers) > 40
     report = answers[f"/entities/{shop.code}/report.pdf"]
     assert "可见之奇观" in report, "a PDF is read as well"
+    assert "可见结果之奇观" in report, "what became of a report may be seen beside its penalty"
     assert any(path.startswith("/reports/") and shop.name in text for path, text in answers.items())
     told = {
         (what, path)
