@@ -34,6 +34,11 @@ def accounts_file() -> Path:
     return get_settings().data_dir / "demo-accounts.json"
 
 
+def receipt_file() -> Path:
+    """Where a receipt to try can be read."""
+    return get_settings().data_dir / "demo-receipt.json"
+
+
 def add_people() -> int:
     """Add the officers that are not there yet, and an objection to deal with. Returns how many officers were added."""
     with db.reading() as session:
@@ -67,14 +72,18 @@ def _add_tips() -> None:
         return
     receipt = tips.fill(accounts.officer_of(account))
     if receipt:
-        _write([{"receipt": receipt, "at": "/report/status"}])
+        _write_privately(receipt_file(), {"receipt": receipt, "at": "/report/status"})
 
 
 def _write(made: list[dict[str, str]]) -> None:
     path = accounts_file()
     before = json.loads(path.read_text("utf-8")) if path.exists() else []
+    _write_privately(path, [*before, *made])
+
+
+def _write_privately(path: Path, content: object) -> None:
     with open(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        json.dump([*before, *made], file, ensure_ascii=False, indent=1)
+        json.dump(content, file, ensure_ascii=False, indent=1)
 
 
 def _object(session: Session) -> None:

@@ -232,7 +232,7 @@ def test_an_officer_answers_without_scripts_and_the_reporter_reads_it(
     visit: Callable[..., Page], officer_state: Any, portal: tuple[str, Path]
 ) -> None:
     _, data_dir = portal
-    receipt = json.loads((data_dir / "demo-accounts.json").read_text("utf-8"))[-1]["receipt"]
+    receipt = json.loads((data_dir / "demo-receipt.json").read_text("utf-8"))["receipt"]
     mine = visit("/report/status", scripts=False)
     mine.locator("#receipt").fill(receipt)
     mine.locator("form.fields button").click()

@@ -108,3 +108,7 @@ def test_a_demonstration_has_an_officer_for_each_role_who_can_sign_in_and_finds_
         page = client.get("/desk?lang=zh").text
         assert ("异议与信用修复申请" in page) == (one["login"] != "demo.admin")
         client.cookies.clear()
+    assert people.receipt_file().stat().st_mode & 0o077 == 0
+    receipt = json.loads(people.receipt_file().read_text("utf-8"))["receipt"]
+    assert client.post("/report/status", data={"receipt": receipt}).status_code == 200
+    assert client.get("/statistics").status_code == 200
