@@ -19,6 +19,7 @@ from record.codes import DISTRICTS
 from record.entities import EntityNotFound
 from record.kinds import FINDINGS
 from reporting import (
+    assignments,
     cases,
     clock,
     files,
@@ -32,7 +33,8 @@ from reporting import (
     talk,
     vault,
 )  # fmt: skip
-from reporting.cases import CaseReasonMissing, Decision, Transfer
+from reporting.assignments import Transfer
+from reporting.cases import CaseReasonMissing, Decision
 from reporting.desk import HOME
 from reporting.models import TipCase
 from reporting.rewards import Proposal
@@ -55,7 +57,7 @@ class Given:
         day: Annotated[str, Form(max_length=10)] = "",
         into: Annotated[str, Form(max_length=40)] = "",
         choice: Annotated[str, Form(max_length=40)] = "",
-        about: Annotated[int, Form(ge=0, le=2**31)] = 0,
+        about: Annotated[int, Form(ge=0, lt=2**31)] = 0,
         measures: Annotated[str, Form(max_length=4_000)] = "",
         basis: Annotated[str, Form(max_length=4_000)] = "",
         penalty: Annotated[str, Form(max_length=20)] = "",
@@ -79,6 +81,11 @@ class Given:
 Action = Callable[[Session, Officer, TipCase, Given], Any]
 
 
+def _number(text: str) -> int | None:
+    """What was chosen from a list; None for nothing, and 0, which is in no list, for what is no number of ours."""
+    return (int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0) if text else None
+
+
 def _step(name: str) -> Action:
     return lambda session, officer, case, given: cases.take(session, officer, case.id, name, given.reason)
 
@@ -93,8 +100,7 @@ def _merged(session: Session, officer: Officer, case: TipCase, given: Given) -> 
 def _decided(session: Session, officer: Officer, case: TipCase, given: Given) -> Any:
     if given.choice not in FINDINGS:
         raise cases.BasisMissing
-    penalty = int(given.penalty) if given.penalty.isdigit() else None
-    decision = Decision(given.choice, given.measures, given.basis, penalty)  # type: ignore[arg-type]
+    decision = Decision(given.choice, given.measures, given.basis, _number(given.penalty))  # type: ignore[arg-type]
     return cases.decide(session, officer, case.id, decision)
 
 
@@ -117,8 +123,10 @@ def _reasoned(given: Given) -> str:
 _ACTIONS: Mapping[str, Action] = {
     **{name: _step(name) for name in cases.STEPS},
     "decide": _decided,
-    "assign": lambda s, o, case, given: cases.assign(s, o, case.id, int(given.to) if given.to.isdigit() else None),
-    "transfer": lambda s, o, case, given: cases.transfer(
+    "assign": lambda s, o, case, given: assignments.assign(
+        s, o, case.id, _number(given.to), instead_of=given.about or None
+    ),
+    "transfer": lambda s, o, case, given: assignments.transfer(
         s, o, case.id, Transfer(given.department, given.district, given.reason, given.date())
     ),
     "merge": _merged,
@@ -185,13 +193,14 @@ def _page(request: Request, session: Session, officer: Officer, case: TipCase, *
     return web.page(
         request, "desk/tip.html", status=refusal.status if refusal else 200, case=case, number=cases.number_of(case),
         number_of=cases.number_of, clocks=clocks, told=told, files=files.of_tips(session, ids), similar=alike,
-        steps=cases.steps_open(case, clocks), all_steps=cases.STEPS, history=history, entity=_entity(session, case),
+        steps=cases.steps_open(session, case), all_steps=cases.STEPS, history=history, entity=_entity(session, case),
         counts=publication.counts(session, case.entity_code) if case.entity_code else {},
         root=cases.mirrored(session, case), repeats=merging.repeats_of(session, case),
         identity_requests=asked, extensions=extensions, rewards=given, conditions=rewards.CONDITIONS,
         grades=rules.rewards(publication.today()), may_extend=periods.extendable(session, case, clocks),
         causes=periods.causes(clocks), pause=periods.lasting(session, case),
-        colleagues=cases.colleagues(session, case), departments=cases.departments(session), districts=DISTRICTS,
+        colleagues=assignments.colleagues(session, case.department, case.district),
+        departments=assignments.departments(session), districts=DISTRICTS,
         penalties=outcomes.penalties_of(session, case.entity_code) if case.entity_code else [],
         findings=FINDINGS, templates=replies.REPLIES, today=publication.today(),
         people=accounts.names(session, {one for one in people if one}),
@@ -243,7 +252,7 @@ def file(
 @router.post(f"{HOME}/{{number}}/look")
 @door(who="officer", limit="20/minute", body_bytes=4_000)
 def look(
-    request: Request, officer: gate.CaseOfficer, number: str, about: Annotated[int, Form(ge=0, le=2**31)]
+    request: Request, officer: gate.CaseOfficer, number: str, about: Annotated[int, Form(ge=0, lt=2**31)]
 ) -> Response:
     """Show once who a reporter is, after a second officer agreed."""
     try:

@@ -12,24 +12,25 @@ a case at all: officers of its department, within their district.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 from stdnum.iso7064 import mod_11_10
 
-from portal.kit import db, jobs
-from portal.kit.accounts import Account, Officer
+from portal.kit import db
+from portal.kit.accounts import Officer
 from portal.kit.errors import NotFound, PortalError
 from record import acts, masking, outcomes, publication
-from record.codes import DISTRICTS, Labels
+from record.codes import Labels
 from record.kinds import FINDINGS, Finding
 from record.outcomes import Outcome
 from reporting import clock, rules
 from reporting.matters import SERVICES
-from reporting.models import NEVER, CaseStep, Kind, State, Tip, TipCase, Via
+from reporting.models import NEVER, CaseStep, CaseSuspension, Kind, State, Tip, TipCase, Via
+from reporting.rules import Duty
 
-RESEAL = "reporting.reseal"
+MOST_CASES = 2**31 - 1
+"""The highest number that the table has room for."""
 
 PUBLIC: Mapping[State, tuple[str, str, str, str]] = {
     "received": ("已收到", "Received", "已进入处理队列，尚未开始核查。", "It is in the queue; nobody has begun yet."),
@@ -90,18 +91,18 @@ class TellFirst(PortalError):
     remedy = "Write to the reporter, enter that it was done, then close the case."
 
 
+class AnswerFirst(PortalError):
+    status = 409
+    slug = "answer-first"
+    title = "A work order of the hotline is not answered yet."
+    remedy = "Answer it, enter that it was done, then close the case."
+
+
 class BasisMissing(PortalError):
     status = 422
     slug = "basis-missing"
     title = "A decision needs what was done, and its legal basis."
     remedy = "Name the measures, and law and article."
-
-
-class NoSuchPlace(PortalError):
-    status = 422
-    slug = "no-such-place"
-    title = "Nobody works there who could take the case."
-    remedy = "Choose one of the departments and districts in the lists."
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,9 @@ def number_of(case: TipCase) -> str:
 def by_number(session: Session, number: str) -> TipCase | None:
     """The case with this public number, however it is spaced; None for what is none."""
     digits = "".join(char for char in number if char.isascii() and char.isdigit())
-    if not 12 <= len(digits) <= 22 or not mod_11_10.is_valid(digits):
+    if not 12 <= len(digits) <= 15 or not mod_11_10.is_valid(digits) or int(digits[4:-1]) > MOST_CASES:
         return None
-    case = session.get(TipCase, int(digits[4:-1])) if len(digits) <= 21 else None
+    case = session.get(TipCase, int(digits[4:-1]))
     return case if case and f"{case.received_on.year}" == digits[:4] else None
 
 
@@ -245,7 +246,8 @@ def within(officer: Officer) -> list[ColumnElement[bool]]:
 
 def get(session: Session, officer: Officer, number: int, *, to_change: bool = False) -> TipCase:
     """One case, nobody else's to change meanwhile if asked. Raises NotFound, NotYourCase."""
-    case = session.get(TipCase, number, with_for_update=to_change)
+    # Read again under the lock: a page may have looked at it before, in this very session.
+    case = session.get(TipCase, number, with_for_update=to_change, populate_existing=to_change)
     if case is None:
         raise NotFound
     if not officer.covers(department=case.department, district=case.district):
@@ -270,18 +272,30 @@ def steps_of(session: Session, case: TipCase, *, limit: int = 200) -> Sequence[C
     return session.scalars(asked.limit(limit)).all()
 
 
-def steps_open(case: TipCase, clocks: Sequence[clock.Clock]) -> list[str]:
+def steps_open(session: Session, case: TipCase) -> list[str]:
     """The steps that may be taken now."""
-    if case.merged_into:
-        return []
-    owed = {one.duty for one in clocks if one.done_on is None}
-    found = [name for name, step in STEPS.items() if case.kind in step.kinds and case.state in step.at]
-    not_yet = "close" if owed & {"tell_filing", "tell_end"} else "tell"
-    if not_yet in found:
-        found.remove(not_yet)
-    if "answer" in found and (case.via != "hotline" or case.answered_on):
-        found.remove("answer")
-    return found
+    owed = _owed(session, case)
+    found = [name for name, step in STEPS.items() if _is_open(case, name, step, owed)]
+    return [name for name in found if name != "close" or not (owed["tell"] or owed["answer"])]
+
+
+_DUTIES_OF: Mapping[str, tuple[Duty, ...]] = {"tell": ("tell_filing", "tell_end"), "answer": ("answer",)}
+"""Steps that are done for each reporter of the matter, and only where the law asks for them."""
+
+
+def _owed(session: Session, case: TipCase) -> dict[str, list[TipCase]]:
+    """For each step of _DUTIES_OF the cases of the matter, repeats included, that it is still owed in."""
+    matter = clock.of_matter(session, case)
+    return {
+        name: [one for one, clocks in matter if any(c.duty in duties and c.done_on is None for c in clocks)]
+        for name, duties in _DUTIES_OF.items()
+    }
+
+
+def _is_open(case: TipCase, name: str, step: Step, owed: Mapping[str, Sequence[TipCase]]) -> bool:
+    if case.merged_into or case.erased_on or case.kind not in step.kinds or case.state not in step.at:
+        return False
+    return name not in owed or bool(owed[name])
 
 
 # ---- steps ----------------------------------------------------------------------------------------------------------
@@ -290,7 +304,7 @@ def steps_open(case: TipCase, clocks: Sequence[clock.Clock]) -> list[str]:
 def take(session: Session, officer: Officer, number: int, name: str, reason: str = "") -> TipCase:
     """Take one step of STEPS. Comes last in its transaction.
 
-    Raises NotFound, NotYourCase, CaseMovedOn, CaseReasonMissing, TellFirst.
+    Raises NotFound, NotYourCase, CaseMovedOn, CaseReasonMissing, TellFirst, AnswerFirst.
     """
     case = change(session, officer, number, name, reason)
     keep(session, case, officer, name)
@@ -303,27 +317,46 @@ def change(session: Session, officer: Officer, number: int, name: str, reason: s
     if step is None:
         raise NotFound
     case = get(session, officer, number, to_change=True)
-    if case.merged_into or case.kind not in step.kinds or case.state not in step.at:
+    owed = _owed(session, case)
+    if not _is_open(case, name, step, owed):
         raise CaseMovedOn
     if step.reasoned and len(reason.strip()) < 5:
         raise CaseReasonMissing
-    if name == "close" and any(
-        one.duty in ("tell_filing", "tell_end") and one.done_on is None for one in clock.clocks_of(session, case)
-    ):
+    if name == "close" and owed["tell"]:
         raise TellFirst
+    if name == "close" and owed["answer"]:
+        raise AnswerFirst
     before = case.state
-    today = publication.today()
-    for column, becomes in step.days.items():
-        setattr(case, column, today if becomes else None)
+    for one in owed.get(name, [case]):
+        _set_days(one, step)
     if step.pursued is not None or name == "reopen":
         case.pursued = step.pursued
     if name == "reopen":
-        case.finding = case.measures = case.basis = None
-        case.penalty_seq = None
+        _begin_anew(session, case)
+    if "settled_on" in step.days or "decided_on" in step.days:
+        run_on(session, case)
     case.state = step.to or case.state
     note(session, case, officer, name, reason, before=before)
     clock.set_due(session, case)
     return case
+
+
+def _set_days(case: TipCase, step: Step) -> None:
+    for column, becomes in step.days.items():
+        setattr(case, column, publication.today() if becomes else None)
+
+
+def _begin_anew(session: Session, case: TipCase) -> None:
+    case.finding = case.measures = case.basis = None
+    case.penalty_seq = None
+    repeats = update(TipCase).where(TipCase.merged_into == case.id)
+    session.execute(repeats.values(told_on=None, answered_on=None))
+
+
+def run_on(session: Session, case: TipCase) -> None:
+    """End what the clocks of a case stand still for, if they do: it was for a duty that is over now."""
+    lasting = update(CaseSuspension).where(CaseSuspension.case_id == case.id, CaseSuspension.until.is_(None))
+    session.execute(lasting.values(until=publication.today()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,9 +383,12 @@ def decide(session: Session, officer: Officer, number: int, decision: Decision) 
     measures, basis = (masking.masked(text.strip()) for text in (decision.measures, decision.basis))
     if decision.finding not in FINDINGS or not 5 <= len(measures) <= 2_000 or not 3 <= len(basis) <= 2_000:
         raise BasisMissing
+    if decision.penalty_seq is not None and case.entity_code is None:
+        raise outcomes.PenaltyNotShown
     case.finding, case.measures, case.basis = decision.finding, measures, basis
     case.penalty_seq, case.decided_on = decision.penalty_seq, publication.today()
     case.state = "decided"
+    run_on(session, case)
     note(session, case, officer, "decide", before="filed")
     clock.set_due(session, case)
     session.flush()
@@ -392,62 +428,3 @@ def keep(session: Session, case: TipCase, officer: Officer, step: str, details: 
     """Append the act to the ledger: which case, and never what it says."""
     session.flush()
     acts.keep(session, f"tip_{step}", about=f"tip case {number_of(case)}", by=officer, details=details)
-
-
-# ---- where a case is ------------------------------------------------------------------------------------------------
-
-
-def departments(session: Session) -> list[str]:
-    """Departments that somebody works for: where a case can go."""
-    asked = select(Account.department).where(Account.disabled_at.is_(None)).distinct()
-    return sorted(session.scalars(asked.limit(500)))
-
-
-def colleagues(session: Session, case: TipCase) -> Sequence[Account]:
-    """Officers whom the case can be given to."""
-    asked = select(Account).where(Account.department == case.department, Account.disabled_at.is_(None))
-    found = session.scalars(asked.order_by(Account.name).limit(500))
-    return [one for one in found if one.district in (None, case.district)]
-
-
-def assign(session: Session, officer: Officer, number: int, to: int | None) -> TipCase:
-    """Give a case to an officer, or to nobody. Comes last in its transaction. Raises NoSuchPlace."""
-    case = get(session, officer, number, to_change=True)
-    if to is not None and to not in {one.id for one in colleagues(session, case)}:
-        raise NoSuchPlace
-    case.assigned_to = to
-    note(session, case, officer, "assign", before=case.state)
-    keep(session, case, officer, "assign", {"to": str(to or "nobody")})
-    return case
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Where a case goes, and why."""
-
-    department: str
-    district: str | None
-    reason: str
-    report_back_on: date | None = None
-
-
-def transfer(session: Session, officer: Officer, number: int, to: Transfer) -> TipCase:
-    """Pass a case on (移送); its clocks run on. Comes last in its transaction. Raises NoSuchPlace, CaseMovedOn."""
-    case = get(session, officer, number, to_change=True)
-    if case.closed_on or case.merged_into:
-        raise CaseMovedOn
-    if to.department not in departments(session) or (to.district and to.district not in DISTRICTS):
-        raise NoSuchPlace
-    if len(to.reason.strip()) < 5:
-        raise CaseReasonMissing
-    moved: dict[str, Any] = {
-        "department": to.department, "district": to.district, "assigned_to": None, "report_back_on": to.report_back_on,
-    }  # fmt: skip
-    for name, value in moved.items():
-        setattr(case, name, value)
-    repeats = update(TipCase).where(TipCase.merged_into == case.id)
-    session.execute(repeats.values(department=to.department, district=to.district))
-    note(session, case, officer, "transfer", to.reason, before=case.state)
-    jobs.add(session, RESEAL, [case.id])
-    keep(session, case, officer, "transfer", {"department": to.department, "district": to.district or "whole city"})
-    return case

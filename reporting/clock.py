@@ -1,13 +1,13 @@
 """The law's clocks of a case: what is due by which day, and which article says so. Reporter and officer see the same.
 
     clocks_of(session, case)      # one Clock for each duty that has begun
-    set_due(session, case)        # what queues sort by, after every step
+    set_due(session, case)        # what queues sort by, after every step that touches a duty
 
 The day on which a period begins does not count (民法典 art. 201). A period in calendar days that ends on a day off ends
 on the next working day (art. 203). Days on which it was suspended do not count, where the rule allows the cause.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -56,31 +56,53 @@ class _Began:
 
 def clocks_of(session: Session, case: TipCase) -> list[Clock]:
     """The clocks of a case, by the rules in force when it came, in the order in which they began."""
-    pauses = list(session.scalars(select(CaseSuspension).where(CaseSuspension.case_id == _root_id(case))))
-    granted = select(CaseExtension).where(CaseExtension.case_id == _root_id(case), CaseExtension.state == "granted")
+    root = session.get_one(TipCase, case.merged_into) if case.merged_into else case
+    return _clocks(session, root, [case])[0][1]
+
+
+def of_matter(session: Session, case: TipCase) -> list[tuple[TipCase, list[Clock]]]:
+    """The clocks of a case, and of each that was merged into it: all that is owed in one matter."""
+    repeats = select(TipCase).where(TipCase.merged_into == case.id).order_by(TipCase.id)
+    return _clocks(session, case, [case, *session.scalars(repeats)])
+
+
+def _clocks(session: Session, root: TipCase, matter: Sequence[TipCase]) -> list[tuple[TipCase, list[Clock]]]:
+    numbers = {root.id, *(case.id for case in matter)}
+    pauses = session.scalars(select(CaseSuspension).where(CaseSuspension.case_id.in_(numbers))).all()
+    granted = select(CaseExtension).where(CaseExtension.case_id == root.id, CaseExtension.state == "granted")
     extensions = {(one.duty, one.since) for one in session.scalars(granted)}
+    # A period that was made longer, was so for all who told of the matter.
+    longer = {one.duty for one in _began(root, root) if (one.duty, one.since) in extensions}
     calendar = Calendar.of(session)
+    return [
+        (case, _clocks_of_one(case, root, [p for p in pauses if p.case_id in (root.id, case.id)], longer, calendar))
+        for case in matter
+    ]
+
+
+def _clocks_of_one(
+    case: TipCase,
+    root: TipCase,
+    pauses: Sequence[CaseSuspension],
+    longer: Collection[Duty],
+    calendar: Calendar,
+) -> list[Clock]:
     found = []
-    for began in _began(case, _root(session, case)):
+    for began in _began(case, root):
         rule = rules.rule(case.kind, began.duty, rule_set=case.rule_set, received_on=case.received_on, via=case.via)
         if rule and (case.named or not rule.named_only):
-            extended = (began.duty, began.since) in extensions
-            found.append(_clock(began, rule, pauses, calendar, extended=extended))
+            found.append(_clock(began, rule, pauses, calendar, extended=began.duty in longer))
     return found
 
 
-def _root_id(case: TipCase) -> int:
-    return case.merged_into or case.id
-
-
-def _root(session: Session, case: TipCase) -> TipCase:
-    return session.get_one(TipCase, case.merged_into) if case.merged_into else case
-
-
 def _began(case: TipCase, root: TipCase) -> list[_Began]:
-    """Duties that have begun. A repeat has its own days; what was done, was done in the case that it repeats."""
+    """Duties that have begun.
+
+    What was found out and decided, was so in the case that a repeat goes along with; but each reporter is told, and
+    each work order answered, for itself.
+    """
     first = max(case.received_on, root.reopened_on or case.received_on)
-    settled, decided, told = (_done(day, first) for day in (root.settled_on, root.decided_on, root.told_on))
+    settled, decided, told = (_done(day, first) for day in (root.settled_on, root.decided_on, case.told_on))
     closed = _done(root.closed_on, first)
     began: list[_Began] = []
     if case.kind == "complaint":
@@ -95,7 +117,7 @@ def _began(case: TipCase, root: TipCase) -> list[_Began]:
             began.append(_Began("tell_filing", settled, told))
         if settled and root.pursued:
             began.append(_Began("decide", settled, decided or closed))
-    began.append(_Began("answer", first, _done(root.answered_on, first) or closed))
+    began.append(_Began("answer", first, _done(case.answered_on, first)))
     return began
 
 
@@ -107,8 +129,9 @@ def _clock(began: _Began, rule: Rule, pauses: Sequence[CaseSuspension], calendar
     today = publication.today()
     counted_out = [one for one in pauses if one.cause in rule.paused_by]
     spans = [(one.since, one.until or max(today, one.since)) for one in counted_out]
-    lasting = next((one.cause for one in counted_out if one.until is None and one.since <= today), None)
     due = due_day(rule, began.since, spans, calendar, extended=extended)
+    # What had run out before it was stopped, stays so.
+    lasting = next((one.cause for one in counted_out if one.until is None and one.since <= due.day), None)
     state: ClockState
     if began.done_on:
         state = "met" if began.done_on <= due.day else "met_late"
@@ -131,13 +154,11 @@ def due_day(
     """The last day of a period that began on `since`. `spans`: days that do not count, half-open."""
     left = rule.number + (rule.extension if extended else 0)
     if rule.unit == "months":
-        end = publication.months_after(since, left)
-        since, left = end, sum((until - start).days for start, until in spans)
-        spans = ()
+        left = (publication.months_after(since, left) - since).days
     day, provisional = since, False
     while left > 0:
         day += _ONE
-        if any(start <= day < until for start, until in spans):
+        if _within(day, spans):
             continue
         if rule.unit == "working_days":
             working, unsure = calendar.is_working(day)
@@ -147,13 +168,20 @@ def due_day(
             left -= 1
     if rule.unit == "working_days":
         return Due(day, provisional)
-    return calendar.from_or_after(day)
+    due = calendar.from_or_after(day)
+    while _within(due.day, spans):
+        day, unsure = calendar.from_or_after(due.day + _ONE)
+        due = Due(day, due.provisional or unsure)
+    return due
+
+
+def _within(day: date, spans: Sequence[tuple[date, date]]) -> bool:
+    return any(start <= day < until for start, until in spans)
 
 
 def set_due(session: Session, case: TipCase) -> None:
     """Write down the next last day of a case, those of its repeats included, for queues to sort by."""
-    repeats = select(TipCase).where(TipCase.merged_into == case.id)
-    clocks = [clock for one in (case, *session.scalars(repeats)) for clock in clocks_of(session, one)]
+    clocks = [clock for _, each in of_matter(session, case) for clock in each]
     open_ones = [clock for clock in clocks if clock.state in ("running", "late")]
     nearest = min(open_ones, key=lambda clock: clock.due_on, default=None)
     waits = nearest is not None and case.closed_on is None and case.merged_into is None

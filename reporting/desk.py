@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 
@@ -25,6 +26,8 @@ from reporting.queue import Asked, Many, Who
 router = limits.router(include_in_schema=False)
 
 HOME = "/desk/tips"
+
+Number = Annotated[int, Field(ge=1, le=cases.MOST_CASES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Wanted:
 def _place(after: str) -> tuple[date, int] | None:
     day, _, number = after.partition(".")
     try:
-        return (date.fromisoformat(day), int(number)) if number.isdigit() and len(number) < 12 else None
+        return (date.fromisoformat(day), int(number)) if number.isdigit() and len(number) < 10 else None
     except ValueError:
         return None
 
@@ -93,7 +96,7 @@ def many(
     officer: gate.CaseOfficer,
     *,
     step: Annotated[Many, Form()],
-    chosen: Annotated[list[int], Form(max_length=queue.MOST_AT_ONCE)] = [],  # noqa: B006 FastAPI copies it
+    chosen: Annotated[list[Number], Form(max_length=queue.MOST_AT_ONCE)] = [],  # noqa: B006 FastAPI copies it
 ) -> Response:
     """Take one step with every case that was ticked; each refusal is told by its number."""
     with db.writing() as session:

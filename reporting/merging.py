@@ -17,21 +17,19 @@ class NotMergeable(PortalError):
     status = 422
     slug = "not-mergeable"
     title = "These two cannot be merged."
-    remedy = "Both must be reports or both complaints, within your reach, and neither merged already."
+    remedy = "Merge one that is not settled yet into one that is open, both reports or both complaints, neither merged."
 
 
 def merge(session: Session, officer: Officer, number: int, into: int) -> TipCase:
     """Let one case go along with another. Comes last in its transaction. Returns the other. Raises NotMergeable."""
-    first, second = sorted((number, into))
-    both = {each: cases.get(session, officer, each, to_change=True) for each in (first, second)}
-    repeat, target = both[number], both[into]
+    repeat, target = _both(session, officer, number, into)
     if number == into or repeat.kind != target.kind or repeat.merged_into or target.merged_into:
         raise NotMergeable
-    if target.erased_on or repeat.erased_on or repeat.closed_on:
+    if repeat.settled_on or target.closed_on:
         raise NotMergeable
     session.execute(update(TipCase).where(TipCase.merged_into == repeat.id).values(merged_into=target.id))
     repeat.merged_into, repeat.assigned_to = target.id, None
-    target.named = target.named or repeat.named
+    cases.run_on(session, repeat)
     session.flush()
     _rank(session, target)
     for one, other in ((repeat, target), (target, repeat)):
@@ -42,12 +40,17 @@ def merge(session: Session, officer: Officer, number: int, into: int) -> TipCase
 
 
 def unmerge(session: Session, officer: Officer, number: int) -> TipCase:
-    """Let a repeat be a case of its own again, where it stands now. Comes last in its transaction."""
-    repeat = cases.get(session, officer, number, to_change=True)
-    if not repeat.merged_into:
+    """Let a repeat be a case of its own again, where it stood before. Comes last in its transaction.
+
+    What its reporter was told was about the other case, so it counts no longer. Raises NotMergeable.
+    """
+    into = cases.get(session, officer, number).merged_into
+    if into is None:
         raise NotMergeable
-    target = cases.get(session, officer, repeat.merged_into, to_change=True)
-    repeat.merged_into = None
+    repeat, target = _both(session, officer, number, into)
+    if repeat.merged_into != target.id or repeat.erased_on:
+        raise NotMergeable
+    repeat.merged_into = repeat.told_on = None
     session.flush()
     for one in (repeat, target):
         _rank(session, one)
@@ -55,6 +58,12 @@ def unmerge(session: Session, officer: Officer, number: int) -> TipCase:
         clock.set_due(session, one)
     cases.keep(session, repeat, officer, "unmerge", {"from": cases.number_of(target)})
     return repeat
+
+
+def _both(session: Session, officer: Officer, number: int, into: int) -> tuple[TipCase, TipCase]:
+    """Two cases, locked in the same order by everybody, so that nobody waits for somebody who waits for them."""
+    found = {each: cases.get(session, officer, each, to_change=True) for each in sorted({number, into})}
+    return found[number], found[into]
 
 
 def _rank(session: Session, case: TipCase) -> None:

@@ -44,9 +44,12 @@ class ExtensionDecided(PortalError):
     remedy = "Open the case again."
 
 
+_GOES_ON: tuple[clock.ClockState, ...] = ("running", "paused")
+
+
 def causes(clocks: Sequence[clock.Clock]) -> list[str]:
-    """Why a clock of this case may be stopped now."""
-    return sorted({cause for one in clocks if one.done_on is None for cause in one.rule.paused_by})
+    """Why a clock of this case may be stopped now: one that has run out is not."""
+    return sorted({cause for one in clocks if one.state in _GOES_ON for cause in one.rule.paused_by})
 
 
 def suspend(session: Session, officer: Officer, number: int, *, cause: str, since: date, reason: str) -> TipCase:
@@ -62,7 +65,7 @@ def suspend(session: Session, officer: Officer, number: int, *, cause: str, sinc
 
 
 def _may_begin(clocks: Sequence[clock.Clock], since: date) -> bool:
-    began = [one.since for one in clocks if one.done_on is None]
+    began = [one.since for one in clocks if one.state in _GOES_ON]
     return bool(began) and min(began) <= since <= publication.today()
 
 
@@ -84,7 +87,7 @@ def lasting(session: Session, case: TipCase) -> CaseSuspension | None:
 
 
 def extendable(session: Session, case: TipCase, clocks: Sequence[clock.Clock]) -> list[clock.Clock]:
-    """Clocks whose period may be made longer, and for which nobody has asked yet."""
+    """Clocks whose period may be made longer, for it is not over, and for which nobody has asked yet."""
     asked = select(CaseExtension.duty, CaseExtension.since).where(
         CaseExtension.case_id == case.id, CaseExtension.state != "declined"
     )
@@ -92,7 +95,7 @@ def extendable(session: Session, case: TipCase, clocks: Sequence[clock.Clock]) -
     return [
         one
         for one in clocks
-        if one.done_on is None and one.rule.extension and (one.duty, one.since) not in taken and not case.merged_into
+        if one.state in _GOES_ON and one.rule.extension and (one.duty, one.since) not in taken and not case.merged_into
     ]
 
 
@@ -119,7 +122,10 @@ def ask_extension(session: Session, officer: Officer, number: int, *, duty: str,
 
 
 def decide_extension(session: Session, officer: Officer, number: int, *, granted: bool, reason: str = "") -> TipCase:
-    """Grant or decline a longer period. Raises AnotherMustExtend, ExtensionDecided."""
+    """Grant or decline a longer period; none is granted when the period is over, or the duty done.
+
+    Raises AnotherMustExtend, ExtensionDecided, NotExtendableHere.
+    """
     asked = session.get(CaseExtension, number, with_for_update=True)
     if asked is None:
         raise NotFound
@@ -128,8 +134,15 @@ def decide_extension(session: Session, officer: Officer, number: int, *, granted
         raise ExtensionDecided
     if asked.asked_by == officer.id:
         raise AnotherMustExtend
+    if granted and not _goes_on(session, case, asked):
+        raise NotExtendableHere
     asked.state, asked.decided_by, asked.decided_at = "granted" if granted else "declined", officer.id, db.now()
     return _stepped(session, officer, case, "extension_grant" if granted else "extension_decline", reason)
+
+
+def _goes_on(session: Session, case: TipCase, asked: CaseExtension) -> bool:
+    clocks = [] if case.merged_into else clock.clocks_of(session, case)
+    return any((one.duty, one.since) == (asked.duty, asked.since) and one.state in _GOES_ON for one in clocks)
 
 
 def extensions_of(session: Session, case: TipCase) -> Sequence[CaseExtension]:

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from portal.kit.accounts import Officer
 from portal.kit.errors import PortalError
 from record import acts, publication
-from reporting import cases
-from reporting.cases import CaseMovedOn, NoSuchPlace
+from reporting import assignments, cases
 from reporting.models import Kind, State, TipCase
 
 PER_PAGE = 50
@@ -57,13 +56,13 @@ def page(
         query = query.where(TipCase.closed_on.is_not(None), TipCase.merged_into.is_(None))
         if after:
             day, number = after
-            query = query.where(or_(TipCase.closed_on < day, (TipCase.closed_on == day) & (TipCase.id < number)))
+            query = query.where(TipCase.closed_on <= day, or_(TipCase.closed_on < day, TipCase.id < number))
         query = query.order_by(TipCase.closed_on.desc(), TipCase.id.desc())
     else:
         query = query.where(_OPEN)
         if after:
             day, number = after
-            query = query.where(or_(TipCase.urgent_on > day, (TipCase.urgent_on == day) & (TipCase.id > number)))
+            query = query.where(TipCase.urgent_on >= day, or_(TipCase.urgent_on > day, TipCase.id > number))
         query = query.order_by(TipCase.urgent_on, TipCase.id)
     return list(session.scalars(query.limit(limit)))
 
@@ -109,8 +108,8 @@ def overdue_in_public(session: Session) -> int:
 
 Many = Literal["mine", "nobody", "verify"]
 _MANY: dict[Many, Callable[[Session, Officer, int], TipCase]] = {
-    "mine": lambda session, officer, number: _given(session, officer, number, officer.id),
-    "nobody": lambda session, officer, number: _given(session, officer, number, None),
+    "mine": lambda session, officer, number: assignments.give(session, officer, number, officer.id, instead_of=None),
+    "nobody": lambda session, officer, number: assignments.give(session, officer, number, None, instead_of=officer.id),
     "verify": lambda session, officer, number: cases.change(session, officer, number, "verify"),
 }
 
@@ -131,14 +130,3 @@ def many(
         told = ", ".join(cases.number_of(case) for case in done)
         acts.keep(session, f"tips_{step}", about=f"{len(done)} tip cases", by=officer, details={"cases": told})
     return done, refused
-
-
-def _given(session: Session, officer: Officer, number: int, to: int | None) -> TipCase:
-    case = cases.get(session, officer, number, to_change=True)
-    if case.closed_on or case.merged_into:
-        raise CaseMovedOn
-    if to is not None and not officer.covers(department=case.department, district=case.district):
-        raise NoSuchPlace
-    case.assigned_to = to
-    cases.note(session, case, officer, "assign", before=case.state)
-    return case

@@ -14,7 +14,7 @@ AT_ONCE = 100
 
 
 def erase_due() -> int:
-    """Erase what was sent in cases that were closed long enough ago. Returns how many cases."""
+    """Erase what was sent in cases that were closed long enough ago, and in their repeats. Returns how many cases."""
     gone = 0
     while erased := _erase_some(publication.today()):
         gone += erased
@@ -29,6 +29,8 @@ def _erase_some(today: date) -> int:
         closed = TipCase.closed_on.is_not(None) & TipCase.erased_on.is_(None)
         asked = select(TipCase).where(closed, TipCase.closed_on <= publication.months_after(today, -rule.months))
         due = list(session.scalars(asked.order_by(TipCase.closed_on, TipCase.id).limit(AT_ONCE)))
+        along = TipCase.merged_into.in_([case.id for case in due]) & TipCase.erased_on.is_(None)
+        due += session.scalars(select(TipCase).where(along).order_by(TipCase.id))
         if due:
             _erase(session, due, today)
         return len(due)
@@ -43,5 +45,7 @@ def _erase(session: Session, due: list[TipCase], today: date) -> None:
     session.execute(update(CaseStep).where(CaseStep.case_id.in_(numbers)).values(reason=None))
     session.execute(update(TipCase).where(TipCase.id.in_(numbers)).values(erased_on=today))
     session.flush()
-    told = ", ".join(cases.number_of(case) for case in due)
-    acts.keep(session, "tips_erase", about=f"{len(due)} tip cases", by=None, details={"cases": told})
+    for start in range(0, len(due), AT_ONCE):
+        some = due[start : start + AT_ONCE]
+        told = ", ".join(cases.number_of(case) for case in some)
+        acts.keep(session, "tips_erase", about=f"{len(some)} tip cases", by=None, details={"cases": told})

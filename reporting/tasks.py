@@ -3,7 +3,7 @@
 from typing import Any
 
 from portal.kit import db, jobs, storage
-from reporting import cases, clock, digests, files, retention, talk
+from reporting import assignments, cases, clock, digests, files, retention, talk
 from reporting.models import TipCase
 
 
@@ -26,7 +26,7 @@ def scan_again(_items: list[Any]) -> None:
     files.scan_again()
 
 
-@jobs.task(cases.RESEAL)
+@jobs.task(assignments.RESEAL)
 def reseal(ids: list[Any]) -> None:
     """Seal what a case holds to the department that it is with now."""
     for number in ids:

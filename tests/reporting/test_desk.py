@@ -275,6 +275,34 @@ def test_many_cases_are_given_at_once_and_refusals_are_told_one_by_one(desk: Tes
     assert numbers[1] in acts("tips_verify")[0]["details"]["cases"]
 
 
+def test_numbers_that_no_table_has_room_for_are_refused_and_break_nothing(desk: TestClient, client: TestClient) -> None:
+    number = tell_by_api(client)["case_number"]
+    do(desk, number, "file")
+    token = form_token(desk, "/desk/tips")
+    for chosen in ("99999999999", "9" * 40, "²", "-1"):
+        sent = {"form_token": token, "step": "mine", "chosen": [chosen]}
+        assert desk.post("/desk/tips/many", data=sent).status_code == 422
+        said = {"choice": "violation", "measures": "责令改正并罚款", "basis": "食品安全法", "penalty": chosen[:20]}
+        assert "该处罚没有公示" in do(desk, number, "decide", **said)
+        assert "没有可以接手" in do(desk, number, "assign", to=chosen[:20])
+        assert desk.get(f"/desk/tips?after=2026-11-02.{chosen}&number={chosen}").status_code == 200
+    assert desk.get("/desk/tips/2026-9999999999-9").status_code == 404
+
+
+def test_a_case_is_taken_from_a_colleague_only_by_whoever_saw_that_it_was_theirs(
+    desk: TestClient, client: TestClient
+) -> None:
+    number = tell_by_api(client)["case_number"]
+    other = seat("chen.yu")
+    do(desk, number, "assign", to="1", about="0")
+    assert "已由其他人员办理" in do(other, number, "assign", to="2", about="0"), "the page was open since before"
+    assert number in desk.get("/desk/tips?who=mine").text
+    page = other.get(f"/desk/tips/{number}").text
+    (had,) = re.findall(r'name="about" value="(\d+)">\s*<p class="field"><label for="to">', page)
+    do(other, number, "assign", to="2", about=had)
+    assert number in other.get("/desk/tips?who=mine").text
+
+
 def test_the_queue_is_filtered_sorted_by_urgency_and_paged_by_key(desk: TestClient, client: TestClient) -> None:
     receipts = [tell_by_api(client, service=service) for service in ("food", "price", "food")]
     food = desk.get("/desk/tips?service=food").text
