@@ -24,8 +24,8 @@ from portal.kit.settings import get_settings
 from record import ledger, verification
 from search import engine, index
 
-FILLED_BY_MIGRATIONS = {"follow_progress", "ledger_head"}
-"""Tables that have rows in an empty portal too."""
+FILLED_BY_STARTING = {"follow_progress", "ledger_head", "vault_recipient"}
+"""Tables that have rows in a portal that was only started: migrations and `vault.ready` fill them."""
 UNFINISHED = "restore-unfinished"
 """A file of the data folder that stands there while a restore is under way, or after one was killed."""
 
@@ -219,7 +219,7 @@ def _refuse_unless_empty(connection: Connection, revision: str) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {', '.join(quote(table.name) for table in tables)}")
     for table in tables:
         filled = connection.execute(select(1).select_from(table).limit(1)).first() is not None
-        if filled and table.name not in FILLED_BY_MIGRATIONS:
+        if filled and table.name not in FILLED_BY_STARTING:
             raise archive.PortalNotEmpty
 
 

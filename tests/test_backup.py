@@ -263,7 +263,7 @@ def test_a_portal_that_is_not_empty_is_left_as_it_is(backup: Path, elsewhere: El
 @pytest.mark.usefixtures("database")
 def test_a_portal_that_was_only_started_is_empty(backup: Path) -> None:
     restored = portal("restore", backup, "--json")
-    assert (restored["entities"], restored["files"], restored["holds"]) == (50, 2, True)
+    assert (restored["entities"], restored["files"], restored["holds"]) == (50, 3, True)
 
 
 def test_a_backup_wants_a_folder_of_its_own_and_a_portal(embedded: Path, tmp_path: Path, elsewhere: Elsewhere) -> None:
