@@ -17,6 +17,7 @@ MOST_OBJECTS = 200_000
 MOST_UNPACKED = 300_000_000
 MOST_PARTS = 3_000
 MOST_RATIO = 300
+DEEPEST = 100
 
 Betrayed = list[tuple[str, str]]
 
@@ -107,12 +108,27 @@ def _strip(pdf: Pdf) -> None:
             if name in pdf.Root.Names:
                 del pdf.Root.Names[name]
     for one in pdf.objects:
-        if isinstance(one, Dictionary | pikepdf.Stream):
-            _strip_object(one)
+        _strip_within(one, 0)
     for page in pdf.pages:
         if Name.Annots in page.obj:
             kept = [each for each in _items(page.obj.Annots) if str(each.get(Name.Subtype, "")) not in _UNWANTED]
             page.obj.Annots = pikepdf.Array(kept)
+
+
+def _strip_within(one: Any, depth: int) -> None:
+    """An object, and what lies directly within it; what it only points to is an object of its own."""
+    if depth > DEEPEST:
+        raise Refused("attachment-unreadable")
+    if isinstance(one, Dictionary | pikepdf.Stream):
+        _strip_object(one)
+        within = [value for _, value in one.items()]
+    elif isinstance(one, pikepdf.Array):
+        within = list(one)
+    else:
+        return
+    for value in within:
+        if isinstance(value, Dictionary | pikepdf.Array) and not value.is_indirect:
+            _strip_within(value, depth + 1)
 
 
 def _items(array: Any) -> list[Any]:
@@ -128,9 +144,8 @@ def _strip_object(one: Any) -> None:
             if name in one:
                 del one[name]
     if str(one.get(Name.S, "")) in ("/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToR", "/GoToE"):
-        for name in ("/JS", "/F", "/Win", "/Unix", "/Mac"):
-            if name in one:
-                del one[name]
+        for name in list(one.keys()):
+            del one[name]
     if isinstance(one, pikepdf.Stream) and str(one.get(Name.Filter, "")) == "/DCTDecode":
         content = one.read_raw_bytes()
         plain = without_segments(content)
@@ -158,6 +173,8 @@ _NAMES = re.compile(
 _PLAIN_NAMES = re.compile(rb'\b(userName|lastModifiedBy|displayName|userId|providerId)="[^"]*"')
 _AUTHORS = re.compile(rb"<((?:\w+:)?author)>[^<]*</(?:\w+:)?author>")
 _FOLDER = re.compile(rb'<x15ac:absPath[^>]*\burl="[^"]*"[^>]*/>')
+_DATES = re.compile(rb'\b(w:date|w16du:dateUtc|dT)="[^"]*"')
+_PLACES = re.compile(rb'\b(descr|title)="[^"]*[\\/](?:Users|home|Documents)[\\/][^"]*"')
 _OUTSIDE = re.compile(rb'<Relationship\b[^>]*TargetMode="External"[^>]*>')
 _DDE = re.compile(rb"\bDDE(?:AUTO)?\b|<ddeLink", re.IGNORECASE)
 
@@ -178,7 +195,11 @@ def cleaned_office(data: bytes) -> tuple[str, bytes, Betrayed]:
 
 def _parts(packed: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     entries = packed.infolist()
-    if len(entries) > MOST_PARTS or len({one.filename for one in entries}) < len(entries):
+    if any(one.filename.startswith(("/", "\\")) or ".." in one.filename.split("/") for one in entries):
+        raise Refused("attachment-disguised")
+    if entries and min(one.header_offset for one in entries) > 0:  # something stands before the first part
+        raise Refused("attachment-disguised")
+    if len(entries) > MOST_PARTS or len({one.filename.lower() for one in entries}) < len(entries):
         raise Refused("attachment-unpacks-too-far")
     if sum(one.file_size for one in entries) > MOST_UNPACKED:
         raise Refused("attachment-unpacks-too-far")
@@ -214,10 +235,16 @@ def _refuse_programs(parts: dict[str, bytes]) -> None:
                 raise Refused("attachment-unpacks-too-far")
             if lowered.endswith(".rels") and any(b"/hyperlink" not in each for each in _OUTSIDE.findall(content)):
                 raise Refused("attachment-with-programs")
-            if lowered.startswith(("word/", "xl/")) and b"instrText" in content and _DDE.search(content):
+            if lowered.startswith("word/") and _DDE.search(_instructions(content)):
                 raise Refused("attachment-with-programs")
-            if b"<ddeLink" in content or b"cmd|" in content.lower():
+            if b"altChunk" in content or b"/aFChunk" in content or b"<ddeLink" in content or b"cmd|" in content.lower():
                 raise Refused("attachment-with-programs")
+
+
+def _instructions(content: bytes) -> bytes:
+    """The fields of a Word document, however they are cut into pieces."""
+    pieces = re.findall(rb"<w:instrText[^>]*>([^<]*)<", content)
+    return b"".join(pieces) + b" " + b" ".join(re.findall(rb'w:instr="([^"]*)"', content))
 
 
 def _repacked(parts: dict[str, bytes]) -> tuple[bytes, Betrayed]:
@@ -259,4 +286,6 @@ def _without_people(content: bytes) -> bytes:
     content = _NAMES.sub(rb'\1=""', content)
     content = _PLAIN_NAMES.sub(rb'\1=""', content)
     content = _AUTHORS.sub(rb"<\1></\1>", content)
+    content = _DATES.sub(rb'\1="2000-01-01T00:00:00Z"', content)
+    content = _PLACES.sub(rb'\1=""', content)
     return _FOLDER.sub(b"", content)

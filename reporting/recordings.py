@@ -24,10 +24,13 @@ def cleaned(data: bytes, kind: str) -> tuple[bytes, Betrayed]:
 
 # ---- MP4, MOV, M4A (ISO/IEC 14496-12) -------------------------------------------------------------------------------
 
-_HOLDERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex")
-_METADATA = (b"udta", b"meta", b"uuid", b"XMP_", b"ilst", b"keys")
+_HOLDERS = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"stbl", b"edts", b"moof", b"traf", b"mvex")
+_METADATA = (b"udta", b"meta", b"uuid", b"XMP_", b"ilst", b"keys", b"free", b"skip", b"gps ", b"GPS ")
+_OUTERMOST = (b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"styp", b"wide", b"pdin")
+"""What stands on its own in a film; anything else there is somebody's addition."""
 _TIMED = (b"mvhd", b"tkhd", b"mdhd")
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
+_FETCHED = re.compile(rb"[a-z]{3,6}://|\\\\\\\\[a-z]", re.IGNORECASE)
 _PLACE = re.compile(rb"[+-]\d{2}\.\d{2,6}[+-]\d{3}\.\d{2,6}")
 
 
@@ -35,10 +38,13 @@ def _mp4(data: bytes) -> tuple[bytes, Betrayed]:
     """Boxes with metadata become free space of the same size, so that no offset moves; times become nought."""
     out = bytearray(data)
     betrayed: dict[str, str] = {}
+    added = {start for kind, start, *_ in _boxes(data, 0, len(data), DEEPEST) if kind not in _OUTERMOST}
     for seen, (kind, start, body, end) in enumerate(_boxes(data, 0, len(data), 0)):
         if seen > MOST_BOXES:
             raise Refused("attachment-unpacks-too-far")
-        if kind in _METADATA or (kind == b"trak" and _is_of_metadata(data[body:end])):
+        if kind == b"dref" and _FETCHED.search(data[body:end]):
+            raise Refused("attachment-with-programs")
+        if kind in _METADATA or start in added or (kind == b"trak" and _is_of_metadata(data[body:end])):
             _note(betrayed, data[body:end])
             out[start + 4 : start + 8] = b"free"
             out[body:end] = bytes(end - body)
