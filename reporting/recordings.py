@@ -31,6 +31,8 @@ _OUTERMOST = (b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"styp", b"w
 _TIMED = (b"mvhd", b"tkhd", b"mdhd")
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _FETCHED = re.compile(rb"[a-z]{3,6}://|\\\\\\\\[a-z]", re.IGNORECASE)
+_NMEA = re.compile(rb"\$G[PNLAB](?:RMC|GGA|GLL),[ -~]{5,120}")
+"""Sentences of a satellite receiver, as dashboard cameras write them between the pictures."""
 _PLACE = re.compile(rb"[+-]\d{2}\.\d{2,6}[+-]\d{3}\.\d{2,6}")
 
 
@@ -55,6 +57,9 @@ def _mp4(data: bytes) -> tuple[bytes, Betrayed]:
                 day = _EPOCH + timedelta(seconds=made) if made < 2**33 else None
                 betrayed.setdefault("taken", day.strftime("%Y-%m-%d %H:%M") if day else "")
             out[body + 4 : body + (20 if wide else 12)] = bytes(16 if wide else 8)
+    for sentence in _NMEA.finditer(data):
+        betrayed.setdefault("place", "")
+        out[sentence.start() : sentence.end()] = bytes(len(sentence.group()))
     kinds = {kind for kind, *_ in _boxes(data, 0, len(data), DEEPEST)}
     if not kinds & {b"moov", b"moof"}:
         raise Refused("attachment-unreadable")

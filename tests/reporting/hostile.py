@@ -360,6 +360,26 @@ CASES: dict[str, Case] = {
     "a telephone's video with a track of places": Case(
         "a.mov", lambda: movie(brand=b"qt  ", boxes=metadata_track()), None, b"MARK-8848"
     ),
+    "a dashboard camera's video": Case(
+        "a.mp4",
+        lambda: movie() + box(b"free", b"x") + box(b"mdat", b"$GPRMC,083000,A,3113.8,N,12128.4,E,0,0,231126,,*7A"),
+        None,
+        b"3113.8",
+    ),
+    "a video that fetches its pictures": Case(
+        "a.mp4",
+        lambda: movie(boxes=box(b"trak", box(b"mdia", box(b"minf", box(b"dinf", box(b"dref", b"http://evil.example")))))),
+        "with-programs",
+    ),
+    "a document with a way out of its folder": Case("a.docx", lambda: document(**{"../x.xml": "<x/>"}), "disguised"),
+    "a document with another page inside": Case(
+        "a.docx", lambda: document(**{"word/x.xml": "<w:altChunk r:id='r1'/>"}), "with-programs"
+    ),
+    "a document whose field is cut into pieces": Case(
+        "a.docx",
+        lambda: document(**{"word/x.xml": "<w:instrText>DD</w:instrText><w:instrText>E cmd</w:instrText>"}),
+        "with-programs",
+    ),
     "a video whose boxes lie about their size": Case(
         "a.mp4",
         lambda: box(b"ftyp", b"isom" + bytes(8)) + struct.pack(">L4s", 2**31, b"moov") + bytes(40),
