@@ -1,5 +1,8 @@
 # Everything a person needs to run, test and measure the portal. `make` alone prints what there is.
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 PYTHON := $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
@@ -25,7 +28,7 @@ help: ## print this list
 		&& $(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements/runtime.txt \
 		|| $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q portal record search
+	@$(BIN)/python -m compileall -q portal record search reporting
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
@@ -55,7 +58,7 @@ lint: .venv/.dev ## check style, types, imports, templates, translations
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
-	@$(BIN)/djlint --quiet --check --lint templates
+	@$(BIN)/djlint --check --lint templates 2>/dev/null | tail -n 40
 
 format: .venv/.dev ## put the code into the house's form
 	@$(BIN)/ruff format -q .
