@@ -298,7 +298,7 @@ def test_a_case_is_taken_from_a_colleague_only_by_whoever_saw_that_it_was_theirs
     assert "已由其他人员办理" in do(other, number, "assign", to="2", about="0"), "the page was open since before"
     assert number in desk.get("/desk/tips?who=mine").text
     page = other.get(f"/desk/tips/{number}").text
-    (had,) = re.findall(r'name="about" value="(\d+)">\s*<p class="field"><label for="to">', page)
+    (had,) = re.findall(r'name="about" value="(\d+)">\s*<p class="field">\s*<label for="to">', page)
     do(other, number, "assign", to="2", about=had)
     assert number in other.get("/desk/tips?who=mine").text
 
