@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.kit import accounts, db, passwords
-from portal.kit.accounts import Account, Officer, Role
+from portal.kit.accounts import Account, Role
 from portal.kit.settings import get_settings
 from record import acts, applications, publication
 from record.applications import Arrival
@@ -94,6 +94,6 @@ def _object(session: Session) -> None:
     )
     if clerk is None or seq is None:
         return
-    officer = Officer(clerk.id, clerk.name, clerk.department, clerk.district, frozenset(clerk.roles))
+    officer = accounts.officer_of(clerk)
     arrived = Arrival("objection", seq, publication.today(), "letter", _GROUNDS)
     applications.receive(session, officer, arrived)

@@ -26,8 +26,8 @@ def _to(address: str) -> Response:
 @router.get(gate.SIGN_IN)
 @door(who="anyone", limit="120/minute")
 def login_page(request: Request, next: str = "", ended: str = "") -> Response:
-    if gate.present(request):
-        return _to(gate.way_back(next))
+    if gate.DESK.present(request):
+        return _to(gate.DESK.way_back(next))
     return web.page(request, "desk/login.html", next=next, login="", refused=None, ended=bool(ended))
 
 
@@ -51,8 +51,8 @@ def login(
         if "seconds" in refusal.values:
             page.headers["Retry-After"] = str(refusal.values["seconds"])
         return page
-    response = _to(gate.way_back(next))
-    gate.let_in(response, token)
+    response = _to(gate.DESK.way_back(next))
+    gate.DESK.let_in(response, token)
     return response
 
 
@@ -61,7 +61,7 @@ def login(
 def logout(request: Request, officer: gate.Officer, session: web.WritingSession) -> Response:
     signin.end(session, request.state.signed_in)
     response = _to(f"{gate.SIGN_IN}?ended=1")
-    gate.let_out(response)
+    gate.DESK.let_out(response)
     return response
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from partners import callbacks, signatures
+from partners import uploads as batches
 from portal.kit import access, idempotency, jobs
 from record import follow, uploads
 from reporting import files, floods
@@ -16,6 +18,9 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "spent_proofs": floods.purge,
     "files_never_sent": files.purge,
     "tips": tips.erase_due,
+    "batches": batches.purge,
+    "callbacks": callbacks.purge,
+    "signatures": signatures.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

@@ -16,6 +16,7 @@ from celery.beat import Scheduler, Service
 from celery.schedules import crontab
 from sqlalchemy.exc import OperationalError
 
+from partners import tasks as partners_tasks
 from portal import retention
 from portal.kit import db, jobs, logs
 from portal.kit.settings import get_settings
@@ -23,7 +24,7 @@ from record import tasks as record_tasks
 from reporting import tasks as reporting_tasks
 from search import tasks as search_tasks
 
-__all__ = ["celery", "record_tasks", "reporting_tasks", "search_tasks"]
+__all__ = ["celery", "partners_tasks", "record_tasks", "reporting_tasks", "search_tasks"]
 
 SWEEP_EVERY_SECONDS = 0.25
 
@@ -52,6 +53,14 @@ TIMETABLE = {
     "set last days of tip-offs, and note which are late": {
         "schedule": crontab(minute=20, hour=0),
         "args": ("reporting.mend_clocks",),
+    },
+    "set last days of disputes about ratings": {
+        "schedule": crontab(minute=25, hour=0),
+        "args": ("partners.mend_clocks",),
+    },
+    "compute the scorecards of partners": {
+        "schedule": crontab(minute=20, hour=4),
+        "args": ("partners.score",),
     },
     "erase what reporters sent, when its time is over": {
         "schedule": crontab(minute=50, hour=2),

@@ -86,6 +86,7 @@ KindName = Literal[
     "serious_violation",
     "judgment_debtor",
     "commendation",
+    "evaluation",
     "tip_outcome",
     "registration",
 ]

@@ -1,7 +1,7 @@
 """Reading the register: one entity, several in the order asked for, or all of them for whoever builds an index."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import JSON, BindParameter, Table, Text, bindparam, case, func, null, select, type_coerce
 from sqlalchemy import cast as sql_cast
@@ -139,3 +139,26 @@ def districts(session: Session, wanted: Collection[str]) -> dict[str, str | None
         return {}
     asked = select(_TABLE.c.code, _TABLE.c.district).where(db.one_of(session, _TABLE.c.code, wanted))
     return dict(session.execute(asked).all())
+
+
+class Brief(NamedTuple):
+    """What tells one entity from another."""
+
+    name: str
+    district: str | None
+    industry: str | None
+    """Section of GB/T 4754."""
+
+
+def briefly(session: Session, wanted: Collection[str]) -> dict[str, Brief]:
+    """Name, district and industry of each of these codes that is registered; at most a thousand."""
+    if not wanted:
+        return {}
+    asked = select(_TABLE.c.code, _TABLE.c.name, _TABLE.c.district, _TABLE.c.industry)
+    rows = session.execute(asked.where(db.one_of(session, _TABLE.c.code, wanted)))
+    return {code: Brief(name, district, industry) for code, name, district, industry in rows}
+
+
+def former_names(session: Session, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Names that these entities bore before; at most a thousand."""
+    return _former(session, wanted) if wanted else {}

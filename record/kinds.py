@@ -156,6 +156,39 @@ class TipOutcome(BaseModel):
     """Number of that penalty's document, for people."""
 
 
+class Evaluation(Payload):
+    """行业信用评价: what an association or agency says of an entity by a published method. `authority`: the rater."""
+
+    rater: Short
+    """Who answers for it: id of the organisation."""
+    scheme: Short
+    """Id of the scheme, whose method and scale are at /partners/schemes/{scheme}."""
+    scheme_name: Short
+    version: Annotated[int, Field(ge=1)]
+    """Edition of the scheme by which it was made."""
+    grade: Annotated[str, Field(max_length=20)] | None = None
+    """等级; absent in process data (过程数据)."""
+    grade_meaning: Short | None = None
+    valid_from: date
+    valid_until: date | None = None
+    certificate_number: Short | None = None
+    details: dict[Annotated[str, Field(max_length=40)], Short] = Field(default_factory=dict)
+    """Further public columns of the scheme, by their titles."""
+
+
+class DisputeOutcome(BaseModel):
+    """评价异议处理结果: what became of an entity's objection to a rating. Internal: the rating shows it, or is gone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    evaluation: Short
+    """`id` of the entry that was disputed."""
+    scheme: Short
+    outcome: Literal["upheld", "rejected", "conceded"]
+    """`conceded`: the rater itself withdrew the rating."""
+    reason: Words
+
+
 class Registration(BaseModel):
     """登记: what a registry file changed, column by column, old and new; or the first load's files."""
 
@@ -231,6 +264,8 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind("commendation", ("守信激励", "Commendations"), Commendation, "commendations"),
         Kind("tip_outcome", ("举报处理结果", "Outcomes of reports"), TipOutcome, None, beside="penalty"),
+        Kind("evaluation", ("信用评价", "Evaluations"), Evaluation, None),
+        Kind("dispute_outcome", ("评价异议处理结果", "Outcomes of disputes"), DisputeOutcome, None),
         Kind("withdrawal", ("停止公示", "Withdrawals"), Withdrawal, None),
         Kind("desk_action", ("监管留痕", "Officers' acts"), DeskAction, None),
     )
@@ -246,6 +281,10 @@ FIELDS: Labels = {
     "matter": ("举报事项", "Matter"),
     "finding": ("查处结论", "Finding"),
     "measures": ("处理情况", "What was done"),
+    "grade": ("等级", "Grade"),
+    "grade_meaning": ("等级含义", "Meaning of the grade"),
+    "scheme_name": ("评价项目", "Scheme"),
+    "version": ("评价办法版次", "Edition of the method"),
     "act": ("违法行为类型", "Offence"),
     "facts": ("违法事实", "Facts"),
     "basis": ("处罚依据", "Legal basis of the decision"),
@@ -297,6 +336,7 @@ DAYS: Labels = {
     "judgment_debtor": ("发布日期", "Day of publication by the court"),
     "commendation": ("认定日期", "Day of the award"),
     "tip_outcome": ("处理决定日期", "Day of the decision"),
+    "evaluation": ("评价日期", "Day of the evaluation"),
 }
 """What an entry's day (`occurred_on`) is the day of."""
 
@@ -309,6 +349,7 @@ HEADLINES: Mapping[str, str] = {
     "judgment_debtor": "case_number",
     "commendation": "title",
     "tip_outcome": "measures",
+    "evaluation": "scheme_name",
 }
 """The field that says in one line what an entry of a kind is about."""
 
@@ -321,6 +362,7 @@ ACTS: Mapping[str, str] = {
     "judgment_debtor": "performance",
     "commendation": "title",
     "tip_outcome": "matter",
+    "evaluation": "scheme_name",
 }
 """The field that says of which type an entry's act is: what a list of a kind can be narrowed to."""
 
@@ -337,5 +379,7 @@ REGISTERED: Labels = {
 }
 """Columns of the register that an entry of kind `registration` tells of."""
 
-SHOWN: Labels = {kind.name: kind.labels for kind in (*FED, KINDS["tip_outcome"], KINDS["registration"])}
+SHOWN: Labels = {
+    kind.name: kind.labels for kind in (*FED, KINDS["evaluation"], KINDS["tip_outcome"], KINDS["registration"])
+}
 """Kinds that have a place on an entity's page and a list of their own."""

@@ -18,7 +18,7 @@ from portal.kit import jobs
 from portal.kit.limits import door_of
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("portal", "record", "reporting", "search")
+PACKAGES = ("partners", "portal", "record", "reporting", "search")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
@@ -53,15 +53,21 @@ def test_every_route_that_takes_a_body_limits_its_size_and_no_other_takes_one() 
 
 
 @pytest.mark.usefixtures("embedded", "unlimited")
-def test_below_the_desk_nobody_gets_anywhere_without_signing_in(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("side", "who", "open_to_all"),
+    [("/desk", "officer", {"/desk/login"}), ("/account", "member", {"/account/login", "/account/join/{token}"})],
+)
+def test_below_the_desk_and_the_members_side_nobody_gets_anywhere_without_signing_in(
+    client: TestClient, side: str, who: str, open_to_all: set[str]
+) -> None:
     for route in routes():
         declared = door_of(route.endpoint)
-        below = f"{route.path}/".startswith("/desk/") and route.path != "/desk/login"
-        assert (declared is not None and declared.who == "officer") == below, route.path
+        below = f"{route.path}/".startswith(f"{side}/") and route.path not in open_to_all
+        assert (declared is not None and declared.who == who) == below, route.path
         for method in sorted(route.methods) if below else []:
             answer = client.request(method, re.sub(r"\{[^}]+\}", "1", route.path), follow_redirects=False)
             assert answer.status_code == 303, route.path
-            assert answer.headers["location"].partition("?")[0] == "/desk/login"
+            assert answer.headers["location"].partition("?")[0] == f"{side}/login"
             assert answer.headers["cache-control"] == "no-store"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import partners
 import reporting
 from portal import handbook, kit
 from portal.app import create_app
@@ -33,13 +34,13 @@ def _in_templates() -> set[str]:
 
 
 def _in_python() -> set[str]:
-    folders = ("portal", "record", "reporting", "search")
+    folders = ("partners", "portal", "record", "reporting", "search")
     found = (row for folder in folders for row in extract_from_dir(HOUSE / folder, [("**.py", "python")]))
     return {_sentence(message) for _, _, message, *_ in found}
 
 
 def _of_refusals() -> set[str]:
-    for package in (kit, reporting):  # also those that no area has taken up yet
+    for package in (kit, partners, reporting):  # also those that no area has taken up yet
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
     return {text for error in handbook.problems() for text in (error.title, error.remedy)}

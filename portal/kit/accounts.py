@@ -24,6 +24,9 @@ Role = Literal["clerk", "reviewer", "administrator"]
 None contains another, so that whoever decides a case need not be who prepared it.
 """
 ROLES: tuple[Role, ...] = get_args(Role)
+MemberRole = Literal["manager", "submitter"]
+"""What a member of an organisation may do: look after its members, keys and schemes; hand in, answer and dispute."""
+MEMBER_ROLES: tuple[MemberRole, ...] = get_args(MemberRole)
 ISSUER = "Gongzhi"
 """What the one-time codes are filed under in somebody's authenticator."""
 
@@ -51,14 +54,17 @@ class Account(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """`officer`; members of partners and market entities come with their areas."""
+    """`officer`, or `member` of an organisation: a partner or a market entity."""
     login: Mapped[str] = mapped_column(String(64), unique=True)
     """Folded by `fold`, so that two spellings of one name are one name."""
     name: Mapped[str] = mapped_column(String(100))
     department: Mapped[str] = mapped_column(String(100))
     district: Mapped[str | None] = mapped_column(String(6))
     """Division (GB/T 2260) that the account's roles hold in; null means the whole city."""
-    roles: Mapped[list[Role]] = mapped_column(JSON)
+    roles: Mapped[list[Role | MemberRole]] = mapped_column(JSON)
+    """An officer's or a member's, by `kind`."""
+    organisation: Mapped[str | None] = mapped_column(String(40), index=True)
+    """Of a member: id of the organisation; null for officers."""
     password_hash: Mapped[str] = mapped_column(String(200))
     """Argon2id, with its parameters."""
     totp_secret: Mapped[str] = mapped_column(String(120))
@@ -106,6 +112,20 @@ class Officer:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an organisation as handlers and domain functions know them."""
+
+    id: int
+    name: str
+    organisation: str
+    roles: frozenset[MemberRole]
+
+    def may(self, *roles: MemberRole) -> bool:
+        """Whether the member holds one of these roles."""
+        return not self.roles.isdisjoint(roles)
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """A new or renewed account, and what its authenticator is set up with. Shown once."""
 
@@ -131,7 +151,16 @@ def secret_of(account: Account) -> str:
 
 
 def officer_of(account: Account) -> Officer:
-    return Officer(account.id, account.name, account.department, account.district, frozenset(account.roles))
+    roles = frozenset(role for role in ROLES if role in account.roles)
+    return Officer(account.id, account.name, account.department, account.district, roles)
+
+
+def member_of(account: Account) -> Member:
+    """Raises ValueError for an account that is nobody's member."""
+    if account.kind != "member" or account.organisation is None:
+        raise ValueError("this account belongs to no organisation")
+    roles = frozenset(role for role in MEMBER_ROLES if role in account.roles)
+    return Member(account.id, account.name, account.organisation, roles)
 
 
 def find(session: Session, login: str) -> Account | None:
@@ -172,7 +201,48 @@ def add_officer(
     )
     session.add(account)
     session.flush()
-    return _enrolment(account, secret)
+    return enrolment(account, secret)
+
+
+def add_member(
+    session: Session,
+    *,
+    login: str,
+    name: str,
+    organisation: str,
+    roles: Collection[MemberRole],
+    password_hash: str,
+    totp_secret: str | None = None,
+) -> Enrolment:
+    """Add a member of an organisation. `totp_secret`: base32, where an authenticator has it already. Raises LoginTaken.
+
+    `password_hash` is from `passwords.hashed`, made before the transaction.
+    """
+    if find(session, login):
+        raise LoginTaken
+    secret = totp_secret or pyotp.random_base32()
+    account = Account(
+        kind="member", login=fold(login), name=name, department="", district=None, organisation=organisation,
+        roles=[role for role in MEMBER_ROLES if role in roles], password_hash=password_hash,
+        totp_secret=sealed(secret, fold(login)), created_at=db.now(),
+    )  # fmt: skip
+    session.add(account)
+    session.flush()
+    return enrolment(account, secret)
+
+
+def members(session: Session, organisation: str) -> list[Account]:
+    """The accounts of an organisation's members, those that are disabled last."""
+    found = select(Account).where(Account.kind == "member", Account.organisation == organisation)
+    return list(session.scalars(found.order_by(Account.disabled_at.is_not(None), Account.login).limit(200)))
+
+
+def member(session: Session, account_id: int, organisation: str) -> Account:
+    """One member's account. Raises NotFound for anybody else's."""
+    account = session.get(Account, account_id)
+    if account is None or account.kind != "member" or account.organisation != organisation:
+        raise NotFound
+    return account
 
 
 def renew(session: Session, login: str, *, password_hash: str) -> Enrolment:
@@ -184,10 +254,11 @@ def renew(session: Session, login: str, *, password_hash: str) -> Enrolment:
     secret = pyotp.random_base32()
     account.totp_secret, account.totp_step = sealed(secret, account.login), None
     end_sessions(session, account.id)
-    return _enrolment(account, secret)
+    return enrolment(account, secret)
 
 
-def _enrolment(account: Account, secret: str) -> Enrolment:
+def enrolment(account: Account, secret: str) -> Enrolment:
+    """What an authenticator is set up with for this account."""
     uri = pyotp.TOTP(secret).provisioning_uri(name=account.login, issuer_name=ISSUER)
     return Enrolment(account.id, account.login, uri)
 

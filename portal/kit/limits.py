@@ -26,8 +26,9 @@ from starlette.types import Message, Receive
 from portal.kit.errors import TooLarge
 from portal.kit.settings import get_settings
 
-Who = Literal["anyone", "officer", "key"]
-"""`officer`: the handler takes `gate.Officer`, which lets nobody else in; a house rule asks each such route."""
+Who = Literal["anyone", "officer", "member", "key"]
+"""`officer`, `member`: the handler takes `gate.Officer` or `gate.Member`, which lets nobody else in; a house rule asks
+each such route."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

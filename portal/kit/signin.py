@@ -20,7 +20,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.kit import accounts, db, keyring, passwords
-from portal.kit.accounts import Account, AccountSession, Officer
+from portal.kit.accounts import Account, AccountSession, Member, Officer
 from portal.kit.db import Base, UtcDateTime
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
@@ -68,10 +68,19 @@ class SignInFailure(Base):
 class SignedIn:
     """A session that holds, and whose it is."""
 
-    officer: Officer
+    account: Account = field(repr=False)
     session_id: int
     last_seen_at: datetime
     csrf_secret: str = field(repr=False)
+
+    @property
+    def officer(self) -> Officer:
+        return accounts.officer_of(self.account)
+
+    @property
+    def member(self) -> Member:
+        """Raises ValueError for an officer's session."""
+        return accounts.member_of(self.account)
 
     def form_token(self) -> str:
         """A token for a form of this session; another each time, so that compression cannot give it away."""
@@ -90,8 +99,8 @@ class SignedIn:
 # ---- signing in -----------------------------------------------------------------------------------------------------
 
 
-def sign_in(login: str, password: str, code: str, *, caller: str) -> str:
-    """The token of a new session. Raises SignInRefused or TooManySignIns.
+def sign_in(login: str, password: str, code: str, *, caller: str, kind: str = "officer") -> str:
+    """The token of a new session of an account of this kind. Raises SignInRefused or TooManySignIns.
 
     `caller` is `limits.caller(request)`. It opens its own transactions: Argon2 must not hold one, and an attempt counts
     from before it is looked at, so that a hundred at once are a hundred attempts.
@@ -103,7 +112,7 @@ def sign_in(login: str, password: str, code: str, *, caller: str) -> str:
         account = accounts.find(session, login)
     known = passwords.matches(account.password_hash if account else None, password)
     step = _step_of(accounts.secret_of(account) if account else pyotp.random_base32(), code)
-    if account is None or not known or step is None or account.disabled_at is not None:
+    if account is None or not known or step is None or account.disabled_at is not None or account.kind != kind:
         log.info("signin.refused", account=account.id if account else None)
         raise SignInRefused
     changes: dict[str, Any] = {"totp_step": step}
@@ -115,6 +124,11 @@ def sign_in(login: str, password: str, code: str, *, caller: str) -> str:
         token = start(session, account.id)
     log.info("signin.done", account=account.id)
     return token
+
+
+def fits(secret: str, code: str) -> bool:
+    """Whether a code is this authenticator's at present: what shows that somebody has set it up."""
+    return _step_of(secret, code) is not None
 
 
 def _step_of(secret: str, code: str) -> int | None:
@@ -199,8 +213,8 @@ def start(session: Session, account_id: int) -> str:
     return token
 
 
-def read(session: Session, token: str) -> SignedIn | None:
-    """The officer's session of this token; None when it never was, has ended, or its account is disabled."""
+def read(session: Session, token: str, *, kind: str = "officer") -> SignedIn | None:
+    """The session of this token; None when it never was, has ended, or its account is disabled or of another kind."""
     moment = db.now()
     idle_since = moment - timedelta(minutes=get_settings().session_idle_minutes)
     found = session.execute(
@@ -211,13 +225,13 @@ def read(session: Session, token: str) -> SignedIn | None:
             AccountSession.expires_at > moment,
             AccountSession.last_seen_at > idle_since,
             Account.disabled_at.is_(None),
-            Account.kind == "officer",
+            Account.kind == kind,
         )
     ).one_or_none()
     if found is None:
         return None
     held, account = found
-    return SignedIn(accounts.officer_of(account), held.id, held.last_seen_at, held.csrf_secret)
+    return SignedIn(account, held.id, held.last_seen_at, held.csrf_secret)
 
 
 def is_due(signed_in: SignedIn) -> bool:

@@ -77,6 +77,29 @@ def _make_lasting(path: Path) -> None:
             os.close(handle)
 
 
+def put_file(key: str, path: Path) -> None:
+    """Keep a file of any size, whole or not at all; it is read in parts. Raises StorageAway."""
+    try:
+        with path.open("rb") as file:
+            obstore.put(_current(), key, file)
+    except BaseError as error:
+        raise StorageAway from error
+    if not get_settings().storage_url:
+        _make_lasting(_folder() / key)
+
+
+def fetch(key: str, path: Path) -> None:
+    """Write an object to a file, in parts. Raises ObjectMissing, StorageAway."""
+    try:
+        with path.open("wb") as file:
+            for part in obstore.get(_current(), key).stream():
+                file.write(part)
+    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+        raise ObjectMissing from error
+    except BaseError as error:
+        raise StorageAway from error
+
+
 def get(key: str) -> bytes:
     """The object. Raises ObjectMissing, StorageAway."""
     try:

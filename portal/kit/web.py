@@ -306,7 +306,7 @@ class Frame:
         headers.setdefault("Content-Language", i18n.HTML_TAGS["en" if language == "en" else "zh"])
         headers.add_vary_header("Accept-Language")
         headers.add_vary_header("Cookie")
-        for_officers = f"{request.url.path}/".startswith("/desk/")
-        headers.setdefault("Cache-Control", "no-store" if for_officers else "no-cache")
+        for_one_person = f"{request.url.path}/".startswith(("/desk/", "/account/"))
+        headers.setdefault("Cache-Control", "no-store" if for_one_person else "no-cache")
         if request.query_params.get("lang") == language:
             headers.append("Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly")

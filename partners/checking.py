@@ -1,0 +1,359 @@
+"""Whether a row of a batch can be used, by its scheme alone: runs in the child process and knows no database.
+
+Dates, grades and codes are read in the ways in which people write them. What only the register or the ledger knows is
+looked at afterwards, in `partners.staging`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from partners.faults import Found
+from partners.reading import Row, folded, tidy
+from partners.schemes import ALIASES, TITLES, Column, Definition
+from record import codes, masking
+from record.publication import months_after
+
+LONGEST_CELL = 200
+LONGEST_SHOWN = 60
+OLDEST = date(1990, 1, 1)
+
+
+class Checked(NamedTuple):
+    """One row as far as its scheme can say: plain values, for they cross a process."""
+
+    place: str
+    name: str
+    code: str
+    """Empty: the row names an entity without its code."""
+    grade: str
+    day: str
+    until: str
+    certificate: str
+    details: str
+    """Further public columns, as a JSON object; empty: none."""
+    faults: Sequence[Sequence[str]]
+    """Of `partners.faults.Found`."""
+
+
+# ---- columns --------------------------------------------------------------------------------------------------------
+
+_NEEDED = ("party_name", "entity_code")
+
+
+def columns_of(definition: Definition, header: Sequence[str]) -> dict[str, int]:
+    """Which field stands in which column. A title of the scheme itself comes before what else people call it."""
+    titles = [folded(cell) for cell in header]
+    found: dict[str, int] = {}
+    wanted = [(field, [title]) for field, title in TITLES.items()]
+    wanted += [(column.field, [column.title, column.english_title, column.field]) for column in definition.columns]
+    wanted += [(field, [field, *ALIASES[field]]) for field in TITLES]
+    for field, names in wanted:
+        if field in found:
+            continue
+        for name in names:
+            at = next((i for i, title in enumerate(titles) if title == folded(name) and i not in found.values()), None)
+            if at is not None:
+                found[field] = at
+                break
+    return found
+
+
+def is_header(definition: Definition) -> Callable[[Sequence[str]], bool]:
+    """Whether a line names the columns: whom it is about, and what is said of them."""
+
+    def looks_so(cells: Sequence[str]) -> bool:
+        if sum(1 for cell in cells if cell) < 2:
+            return False
+        found = columns_of(definition, cells)
+        about = any(field in found for field in _NEEDED)
+        return about and len(found) >= 2 and ("grade" in found or "evaluated_on" in found)
+
+    return looks_so
+
+
+# ---- days -----------------------------------------------------------------------------------------------------------
+
+_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
+_DAY = re.compile(
+    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
+)
+_PLAIN = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_CHINESE = re.compile(r"([〇零○一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日")
+_SERIAL = re.compile(r"(\d{5})(?:\.\d+)?")
+_EPOCH = date(1899, 12, 30)
+_YEARS = re.compile(r"(\d{1,2}|[一二三四五六七八九十])\s*年")
+_FOREVER = frozenset({"长期", "长期有效", "永久", "无固定期限"})
+
+
+def day(text: str) -> date | None:
+    """A day in any form that means only one: 2026-03-05, 2026.3.5, 2026年3月5日, 20260305, a spreadsheet's number."""
+    found = _DAY.fullmatch(text) or _PLAIN.fullmatch(text)
+    try:
+        if found:
+            return date(int(found[1]), int(found[2]), int(found[3]))
+        if _SERIAL.fullmatch(text):  # days since the end of 1899, as spreadsheets count
+            return _EPOCH + timedelta(days=int(text.partition(".")[0]))
+        written = _CHINESE.fullmatch(text)
+        if written:
+            return date(int(written[1].translate(_DIGITS)), _small(written[2]), _small(written[3]))
+    except ValueError:
+        return None
+    return None
+
+
+def _small(text: str) -> int:
+    """A Chinese number from 1 to 99."""
+    tens, ten, ones = text.partition("十")
+    if not ten:
+        return int(text.translate(_DIGITS))
+    return (int(tens.translate(_DIGITS)) if tens else 1) * 10 + (int(ones.translate(_DIGITS)) if ones else 0)
+
+
+def last_day(text: str, begins: date | None) -> tuple[date | None, bool]:
+    """The last day of a validity, and whether the text could be read: a day, two days, 3年, or 长期 (no end)."""
+    if text in _FOREVER:
+        return None, True
+    found = day(text)
+    if found:
+        return found, True
+    years = _YEARS.fullmatch(text)
+    if years and begins:
+        return months_after(begins, 12 * _small_or_digits(years[1])) - timedelta(days=1), True
+    for between in ("至", "到", "~", "～", "—", "--", " - ", "-"):
+        first, mark, second = text.rpartition(between)
+        if mark and day(first.strip()) and (end := day(second.strip())):
+            return end, True
+    return None, False
+
+
+def _small_or_digits(text: str) -> int:
+    return int(text) if text.isdigit() else _small(text)
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+_BETWEEN = re.compile(r"[\s\-‐‑–—_.·'’`]+")
+_ROUNDED = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+")
+_GRADE_TAIL = re.compile(r"(?<=[A-Za-z0-9+\-])(级|等|级别)$")
+
+
+class Checker:
+    """Checks rows of one file against one edition of a scheme. Keeps what it has read before, for values repeat."""
+
+    def __init__(self, definition: Definition, header: Sequence[str], today: date) -> None:
+        self.definition = definition
+        self.header = list(header)
+        self.columns = columns_of(definition, header)
+        self.today = today
+        self._grades = {self._grade_key(grade.code): grade.code for grade in definition.grades}
+        self._all_grades = "、".join(grade.code for grade in definition.grades)
+        self._days: dict[str, tuple[str, str]] = {}
+        self._ends: dict[tuple[str, str], tuple[str, tuple[str, str, str] | None]] = {}
+        self._seen: dict[int, str] = {}
+        self._pattern = re.compile(definition.certificate.pattern) if definition.certificate else None
+        self._extra = [(column, self.columns.get(column.field)) for column in definition.columns]
+        self._at = [self.columns.get(field, -1) for field in TITLES]
+
+    @staticmethod
+    def _grade_key(text: str) -> str:
+        return _GRADE_TAIL.sub("", tidy(text)).replace(" ", "").upper()
+
+    def _title(self, field: str) -> str:
+        at = self.columns.get(field)
+        return self.header[at] if at is not None else TITLES.get(field, field)
+
+    def check(self, row: Row) -> Checked:
+        """The row, and every fault that the scheme finds in it."""
+        if row.fault:
+            return Checked(row.place, "", "", "", "", "", "", "", [Found("", row.fault)])
+        cells = row.cells
+        width = len(cells)
+        name, code, grade, begun, until, certificate = (
+            tidy(cells[at]) if -1 < at < width and cells[at] else "" for at in self._at
+        )
+        faults: list[Found] = []
+        if "\ufffd" in name or "\ufffd" in grade:
+            faults.append(Found("", "encoding"))
+        for cell in cells:
+            if cell[:1] == "=":
+                faults.append(Found("", "formula"))
+                break
+        if code:
+            code = self._code(code, faults)
+        elif not name:
+            faults.append(Found("", "nothing_named"))
+        grade = self._grade(grade, faults)
+        evaluated = self._day(begun, faults)
+        until = self._until(until, evaluated, faults)
+        if certificate or self.definition.certificate:
+            certificate = self._certificate(certificate, grade, evaluated, faults)
+        details = self._details(cells, faults) if self._extra else ""
+        if not faults and code:
+            self._once(row.place, code, evaluated, faults)
+        if len(name) > LONGEST_CELL:
+            faults.append(Found(self._title("party_name"), "cell_long"))
+        return Checked(row.place, name[:LONGEST_CELL], code, grade, evaluated, until, certificate, details, faults)
+
+    def _code(self, text: str, faults: list[Found]) -> str:
+        code = text if len(text) == 18 and text.isalnum() else _BETWEEN.sub("", text)
+        code = code.upper()
+        if codes.is_valid(code):
+            return code
+        if _ROUNDED.fullmatch(text) or (len(code) == 18 and code.isdigit() and code.endswith("000")):
+            faults.append(Found(self._title("entity_code"), "code_number", text[:LONGEST_SHOWN]))
+        elif (like := codes.repaired(code)) is not None:
+            faults.append(Found(self._title("entity_code"), "code_like", text[:LONGEST_SHOWN], like))
+        else:
+            faults.append(Found(self._title("entity_code"), "code_invalid", text[:LONGEST_SHOWN]))
+        return code[:18]
+
+    def _grade(self, text: str, faults: list[Found]) -> str:
+        if not self._grades:
+            return ""
+        known = self._grades.get(text)
+        if known is not None:
+            return known
+        if not text:
+            faults.append(Found(self._title("grade"), "grade_missing", "", self._all_grades))
+            return ""
+        known = self._grades.get(self._grade_key(text))
+        if known is None:
+            faults.append(Found(self._title("grade"), "grade_unknown", text[:LONGEST_SHOWN], self._all_grades))
+            return ""
+        return known
+
+    def _day(self, text: str, faults: list[Found]) -> str:
+        if not text:
+            faults.append(Found(self._title("evaluated_on"), "day_missing"))
+            return ""
+        known = self._days.get(text)
+        if known is None:
+            known = self._read_day(text)
+            if len(self._days) < 20_000:
+                self._days[text] = known
+        if known[1]:
+            faults.append(Found(self._title("evaluated_on"), known[1], text[:LONGEST_SHOWN]))
+        return known[0]
+
+    def _read_day(self, text: str) -> tuple[str, str]:
+        found = day(text)
+        if found is None:
+            return "", "day_unreadable"
+        if found > self.today:
+            return "", "day_ahead"
+        return ("", "day_old") if found < OLDEST else (found.isoformat(), "")
+
+    def _until(self, text: str, evaluated: str, faults: list[Found]) -> str:
+        if not evaluated:
+            return ""
+        known = self._ends.get((text, evaluated))
+        if known is None:
+            known = self._read_until(text, date.fromisoformat(evaluated))
+            if len(self._ends) < 50_000:
+                self._ends[text, evaluated] = known
+        if known[1]:
+            faults.append(Found(self._title("valid_until"), *known[1]))
+        return known[0]
+
+    def _read_until(self, text: str, evaluated: date) -> tuple[str, tuple[str, str, str] | None]:
+        months = self.definition.validity_months
+        by_scheme = months_after(evaluated, months) if months else None
+        if not text:
+            return ((by_scheme - timedelta(days=1)).isoformat() if by_scheme else ""), None
+        end, readable = last_day(text, evaluated)
+        shown = text[:LONGEST_SHOWN]
+        if not readable:
+            return "", ("until_unreadable", shown, "")
+        if end and end < evaluated:
+            return "", ("until_before", shown, "")
+        if by_scheme and (end is None or end > by_scheme):  # the same day years later is what certificates say
+            return "", ("until_long", shown, by_scheme.isoformat())
+        return (end.isoformat() if end else ""), None
+
+    def _certificate(self, text: str, grade: str, evaluated: str, faults: list[Found]) -> str:
+        form = self.definition.certificate
+        title = self._title("certificate_number")
+        number = text.replace(" ", "")
+        if not number:
+            if form and form.required:
+                faults.append(Found(title, "certificate_missing"))
+            return ""
+        if len(number) > LONGEST_SHOWN:
+            faults.append(Found(title, "cell_long"))
+            return ""
+        if form is None or self._pattern is None:
+            return number
+        if not self._pattern.fullmatch(number):
+            faults.append(Found(title, "certificate_form", number))
+            return number
+        if form.grade_at is not None and grade:
+            digits = form.grade_digits[grade]
+            if number[form.grade_at : form.grade_at + len(digits)] != digits:
+                faults.append(Found(title, "certificate_grade", number, digits))
+        if form.year_at is not None and evaluated and number[form.year_at : form.year_at + 4] != evaluated[:4]:
+            faults.append(Found(title, "certificate_year", number, evaluated[:4]))
+        return number
+
+    def _details(self, cells: Sequence[str], faults: list[Found]) -> str:
+        said: dict[str, Any] = {}
+        for column, at in self._extra:
+            text = tidy(cells[at]) if at is not None and at < len(cells) else ""
+            value = _extra_value(column, text, self.header[at] if at is not None else column.title, faults)
+            if value and column.public:
+                said[column.title] = masking.masked(value) if column.type == "text" else value
+        return json.dumps(said, ensure_ascii=False) if said else ""
+
+    def _once(self, place: str, code: str, evaluated: str, faults: list[Found]) -> None:
+        key = hash((code, evaluated))
+        first = self._seen.setdefault(key, place)
+        if first != place:
+            faults.append(Found("", "twice", "", first))
+
+
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,6})?")
+_WHOLE = re.compile(r"[+-]?\d{1,15}")
+
+
+def _extra_value(column: Column, text: str, title: str, faults: list[Found]) -> str:
+    """What a further column says, as it is published."""
+    if not text:
+        if column.required:
+            faults.append(Found(title, "cell_missing"))
+        return ""
+    shown = text[:LONGEST_SHOWN]
+    if len(text) > LONGEST_CELL:
+        faults.append(Found(title, "cell_long", shown))
+        return ""
+    bare = text.replace(",", "").removesuffix(".0")
+    if column.type == "number" and not _NUMBER.fullmatch(bare):
+        faults.append(Found(title, "cell_number", shown))
+    elif column.type == "integer" and not _WHOLE.fullmatch(bare):
+        faults.append(Found(title, "cell_integer", shown))
+    elif column.type == "choice" and text not in column.choices:
+        faults.append(Found(title, "cell_choice", shown, "、".join(column.choices[:12])))
+    elif column.type == "date":
+        found = day(text)
+        if found is None:
+            faults.append(Found(title, "cell_day", shown))
+        return found.isoformat() if found else ""
+    return bare if column.type in {"number", "integer"} else text
+
+
+def unused(definition: Definition, header: Sequence[str]) -> list[str]:
+    """Titles of columns that the scheme does not use, for people to see that nothing is missing."""
+    used = set(columns_of(definition, header).values())
+    return [title for at, title in enumerate(header) if title and at not in used]
+
+
+def missing(definition: Definition, columns: Mapping[str, int]) -> list[str]:
+    """Titles of columns without which no row can be right."""
+    wanted = {"evaluated_on": TITLES["evaluated_on"]}
+    if definition.kind == "rating":
+        wanted["grade"] = TITLES["grade"]
+    if definition.certificate and definition.certificate.required:
+        wanted["certificate_number"] = TITLES["certificate_number"]
+    wanted |= {column.field: column.title for column in definition.columns if column.required}
+    return [title for field, title in wanted.items() if field not in columns]

@@ -1,0 +1,54 @@
+"""Jobs of partners: checking, publishing and withdrawing batches, callbacks, the scorecards."""
+
+from typing import Any
+
+from partners import acceptance, callbacks, disputes, marking, scorecard, uploads
+from portal.kit import db, jobs
+
+
+@jobs.task(uploads.CHECK)
+def check(ids: list[Any]) -> None:
+    """Check batches, row by row."""
+    for batch_id in ids:
+        uploads.check(batch_id)
+
+
+@jobs.task(uploads.MARK)
+def mark(ids: list[Any]) -> None:
+    """Write the workbooks that go back with an error column."""
+    for batch_id in ids:
+        marking.mark(batch_id)
+
+
+@jobs.task(uploads.PUBLISH)
+def publish(ids: list[Any]) -> None:
+    """Publish accepted batches."""
+    for batch_id in ids:
+        acceptance.publish(batch_id)
+
+
+@jobs.task(uploads.RETRACT)
+def retract(ids: list[Any]) -> None:
+    """Withdraw the evaluations of batches that are taken back."""
+    for batch_id in ids:
+        acceptance.retract(batch_id)
+
+
+@jobs.task(callbacks.SEND)
+def call(ids: list[Any]) -> None:
+    """Send messages to partners' own systems."""
+    for callback_id in ids:
+        callbacks.send(callback_id)
+
+
+@jobs.task("partners.mend_clocks")
+def mend_clocks(_items: list[Any]) -> None:
+    """Set last days of disputes anew that rested on a calendar that was not out."""
+    with db.writing() as session:
+        disputes.set_provisional_again(session)
+
+
+@jobs.task("partners.score")
+def score(_items: list[Any]) -> None:
+    """Compute the scorecards anew."""
+    scorecard.compute_all()
