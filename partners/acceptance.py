@@ -12,7 +12,8 @@ from partners import callbacks, disputes, staging, uploads
 from partners.models import Batch, BatchName, Dispute, Evaluation, EvaluationReply
 from partners.staging import Rater, Staged
 from portal.kit import db
-from record import acts, evaluations
+from portal.kit.errors import NotFound
+from record import acts, entities, evaluations
 from record.ledger import Appended
 
 AT_ONCE = 500
@@ -52,9 +53,21 @@ def _accepted(batch: Batch) -> Iterator[Staged]:
             BatchName.batch_id == batch.id, BatchName.chosen.is_not(None)
         )
         chosen = {place: code for place, code in session.execute(asked) if code}
+    named = _registered_names(set(chosen.values()))
     for place, row in enumerate(staging.lines(batch.id, "names") if chosen else ()):
         if place in chosen:
-            yield Staged(*row)._replace(code=chosen[place])
+            code = chosen[place]
+            yield Staged(*row)._replace(code=code, name=named.get(code, row[2]))
+
+
+def _registered_names(wanted: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    ordered = sorted(wanted)
+    for start in range(0, len(ordered), AT_ONCE):
+        with db.reading() as session:
+            part = entities.briefly(session, ordered[start : start + AT_ONCE])
+        found |= {code: entity.name for code, entity in part.items()}
+    return found
 
 
 def _append(batch_id: str, rater: Rater, piece: list[Staged], done: int) -> bool:
@@ -113,6 +126,23 @@ def _next(batch_id: str, after: int) -> list[int]:
     with db.reading() as session:
         asked = select(Evaluation.seq).where(Evaluation.batch_id == batch_id, Evaluation.seq > after)
         return list(session.scalars(asked.order_by(Evaluation.seq).limit(AT_ONCE)))
+
+
+def withdraw_one(session: Session, organisation_id: str, entry_id: str, reason: str) -> None:
+    """Withdraw one of the organisation's evaluations. Last in its transaction. Raises NotFound for anybody else's."""
+    seq = evaluations.number_of(session, organisation_id, entry_id)
+    if seq is None:
+        raise NotFound
+    disputes.end_with(session, [seq])
+    evaluations.withdraw(session, [seq], "annulled")
+    acts.keep(
+        session,
+        "evaluation_withdraw",
+        about=entry_id,
+        by=None,
+        reason=reason,
+        details={"organisation": organisation_id},
+    )
 
 
 def forget(seqs: Iterable[int]) -> int:

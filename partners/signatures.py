@@ -63,7 +63,7 @@ class SignatureMissing(PortalError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request as the verifier reads it."""
+    """A request as the verifier reads it; names of headers in title case."""
 
     method: str
     url: str
@@ -101,13 +101,18 @@ def key_id(headers: Mapping[str, str]) -> str | None:
     return found if isinstance(found, str) and len(found) <= 40 else None
 
 
+def digest_of(body: bytes) -> bytes:
+    """SHA-256 of a body."""
+    return hashlib.sha256(body).digest()
+
+
 def verify(session: Session, organisation: Organisation, message: Message, body_sha256: bytes | None) -> None:
     """Check a signature and use it up. Raises SignatureWrong, SignatureReplayed.
 
     `body_sha256`: of the body as it came; None: the request has none. Call it in the transaction of the work, or in
     one that commits whatever becomes of the work: a signature that was shown is spent.
     """
-    digest = message.headers.get("content-digest", "")
+    digest = message.headers.get("Content-Digest", "")
     if body_sha256 is not None and digest.replace(" ", "") != f"sha-256=:{base64.b64encode(body_sha256).decode()}:":
         log.warning("signature.refused", organisation=organisation.id, because="digest")
         raise SignatureWrong

@@ -158,6 +158,13 @@ class NothingToAccept(PortalError):
     remedy = "Mend the file and send it again."
 
 
+class TooManyAtOnce(PortalError):
+    status = 429
+    slug = "batches-at-once"
+    title = "Your organisation is sending three files already."
+    remedy = "Wait until one of them has arrived, and send this one again."
+
+
 class NameNotThere(PortalError):
     status = 422
     slug = "batch-name"
@@ -226,6 +233,17 @@ class Sender:
     """`account 7` or `key abcd1234`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file in the store, and what is known of it."""
+
+    batch_id: str
+    name: str
+    form: str
+    size: int
+    sha256: str
+
+
 def form_of(media_type: str, name: str, head: bytes) -> str:
     """What kind of file it is, by what its sender says and how it begins. Raises NotABatch."""
     said = FORMS.get(media_type.partition(";")[0].strip().lower()) or ENDINGS.get(Path(name).suffix.lower())
@@ -235,24 +253,30 @@ def form_of(media_type: str, name: str, head: bytes) -> str:
     return said
 
 
-def take(session: Session, sender: Sender, scheme_id: str, *, file_name: str, form: str, file: Arriving) -> Batch:
-    """Keep a file as a batch, and the job that checks it. Raises organisations.OrganisationClosed, SchemeUnknown.
+def keep(file: Arriving) -> str:
+    """Put a file into the store, before its row says so. Returns the id of the batch that it will be.
 
-    The file is in the store before the row says so; a file without a row is forgotten by `purge`.
+    One that never gets its row is forgotten by `purge`. Raises StorageAway.
     """
+    batch_id = ledger.new_id()
+    storage.put_file(staging.key(batch_id, "file"), file.path)
+    return batch_id
+
+
+def take(session: Session, sender: Sender, scheme_id: str, sent: Sent) -> Batch:
+    """Make a kept file a batch, and a job that checks it. Raises organisations.OrganisationClosed, SchemeUnknown."""
     organisation = organisations.acting(session, sender.organisation_id)
     scheme, version = schemes.in_force(session, organisation, scheme_id)
     batch = Batch(
-        id=ledger.new_id(), organisation_id=organisation.id, scheme_id=scheme.id, scheme_version=version.number,
-        state="checking", file_name=Path(file_name.replace("\\", "/")).name[-200:] or f"batch.{form}", form=form,
-        size=file.size, sha256=file.sha256, via=sender.via, sent_by=sender.by, created_at=db.now(), progress=0,
-        good_rows_only=False, published=0,
+        id=sent.batch_id, organisation_id=organisation.id, scheme_id=scheme.id, scheme_version=version.number,
+        state="checking", file_name=Path(sent.name.replace("\\", "/")).name[-200:] or f"batch.{sent.form}",
+        form=sent.form, size=sent.size, sha256=sent.sha256, via=sender.via, sent_by=sender.by, created_at=db.now(),
+        progress=0, good_rows_only=False, published=0,
     )  # fmt: skip
-    storage.put_file(staging.key(batch.id, "file"), file.path)
     session.add(batch)
     session.flush()
     jobs.add(session, CHECK, [batch.id])
-    log.info("batch.taken", batch=batch.id, form=form, size=file.size)
+    log.info("batch.taken", batch=batch.id, form=sent.form, size=sent.size)
     return batch
 
 
@@ -482,9 +506,25 @@ def purge() -> int:
             batch.state, batch.problem = "withdrawn", "forgotten"
     for batch in left:
         storage.delete(list(storage.keys(f"batches/{batch.id}")))
+    _forget_files_without_a_row()
     oldest = (db.now() - timedelta(days=1)).timestamp()
     for path in (get_settings().data_dir / "arriving").glob("*"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
     return len(left)
+
+
+def _forget_files_without_a_row() -> None:
+    """Remove files whose request died between the store and the row: ids tell the moment at which they were made."""
+    before = int((db.now() - timedelta(days=1)).timestamp() * 1000)
+    lone: list[str] = []
+    for key in storage.keys("batches"):
+        batch_id = key.split("/")[1]
+        if key.endswith("/file") and int(batch_id.replace("-", "")[:12], 16) < before:
+            lone.append(batch_id)
+    for start in range(0, len(lone), 500):
+        part = lone[start : start + 500]
+        with db.reading() as session:
+            known = set(session.scalars(select(Batch.id).where(Batch.id.in_(part))))
+        storage.delete([staging.key(batch_id, "file") for batch_id in part if batch_id not in known])

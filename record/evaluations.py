@@ -118,6 +118,14 @@ def shown(session: Session, seqs: Collection[int]) -> dict[int, Published]:
     return {one.seq: one for one in found}
 
 
+def number_of(session: Session, organisation_id: str, entry_id: str) -> int | None:
+    """Number of a published evaluation of this rater, by the entry's `id`; None for anything else."""
+    asked = select(PUBLISHED.c.seq).where(
+        PUBLISHED.c.id == entry_id, PUBLISHED.c.kind == KIND, PUBLISHED.c.source == source_of(organisation_id)
+    )
+    return session.scalar(asked)
+
+
 def shown_numbers(session: Session, seqs: Collection[int]) -> set[int]:
     """Which of these entries are published; at most a thousand."""
     return set(session.scalars(select(PUBLISHED.c.seq).where(PUBLISHED.c.seq.in_(seqs))))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pyotp
@@ -56,10 +57,14 @@ def add_scheme(organisation: str = "demo-association", id_: str = "demo-credit",
     return id_
 
 
-def key(organisation: str = "demo-association", scopes: Sequence[str] = ("evaluations:write",)) -> str:
+def key(
+    organisation: str = "demo-association",
+    scopes: Sequence[str] = ("evaluations:write",),
+    lifetime: timedelta = keys.LIFETIME,
+) -> str:
     """The text of an API key of the organisation."""
     with db.writing() as session:
-        return keys.create(session, owner_kind="partner", owner_id=organisation, scopes=scopes)[1]
+        return keys.create(session, owner_kind="partner", owner_id=organisation, scopes=scopes, lifetime=lifetime)[1]
 
 
 def seat(

@@ -99,6 +99,15 @@ async def _facts(
     return RequestFacts(_cleaned(idempotency_key), digest.hexdigest())
 
 
+def recognised(request: Request, key: str | None, body_sha256: bytes) -> RequestFacts:
+    """For a route that reads its body as a stream: what `Asked` is for others. Raises KeyUnusable."""
+    digest = hashlib.sha256()
+    for part in (request.method, request.url.path, request.url.query):
+        digest.update(part.encode() + b"\n")
+    digest.update(body_sha256)
+    return RequestFacts(_cleaned(key), digest.hexdigest())
+
+
 Asked = Annotated[RequestFacts, Depends(_facts)]
 """For routes whose body is raw or JSON: a form is read as a stream and cannot be read twice."""
 

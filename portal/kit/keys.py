@@ -166,6 +166,12 @@ def rotate(session: Session, prefix: str, *, lifetime: timedelta = LIFETIME) -> 
     )
 
 
+def of(session: Session, owner_kind: str, owner_id: str) -> list[ApiKey]:
+    """An owner's keys, those that still work first."""
+    owned = select(ApiKey).where(ApiKey.owner_kind == owner_kind, ApiKey.owner_id == owner_id)
+    return list(session.scalars(owned.order_by(ApiKey.revoked_at.is_not(None), ApiKey.expires_at.desc()).limit(200)))
+
+
 def revoke(session: Session, prefix: str) -> ApiKey:
     """End a key now; a second time changes nothing. Raises NoSuchKey."""
     key = _by_prefix(session, prefix)
@@ -205,7 +211,16 @@ _NOBODYS = _sha256("")
 
 
 def find(session: Session, presented: str | None, *, scope: str | None = None) -> ApiKey:
-    """The key that was presented. Raises KeyMissing, KeyUnknown, KeyEnded (401) or ScopeMissing (403)."""
+    """The key that was presented. Raises KeyMissing, KeyUnknown, KeyEnded (401) or ScopeMissing (403), and logs it."""
+    try:
+        return _found(session, presented, scope)
+    except PortalError as refusal:
+        shaped = _SHAPE.fullmatch(presented or "")
+        log.warning("key.refused", because=refusal.slug, prefix=shaped[2] if shaped else None)
+        raise
+
+
+def _found(session: Session, presented: str | None, scope: str | None) -> ApiKey:
     if not presented:
         raise KeyMissing
     shaped = _SHAPE.fullmatch(presented)
@@ -223,26 +238,26 @@ def find(session: Session, presented: str | None, *, scope: str | None = None) -
     return key
 
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", bearerFormat="gz_prefix_secret_checksum")
+bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", bearerFormat="gz_prefix_secret_checksum")
 
 
 def key_with(scope: str) -> Any:
     """A dependency that finds the caller's key and demands `scope`; `{name}` in it is the path's parameter."""
 
     def holder(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> ApiKey:
         wanted = scope.format_map(request.path_params)
         with db.reading() as session:
             key = find(session, credentials.credentials if credentials else None, scope=wanted)
         request.state.key_prefix = key.prefix  # from here on `limits.caller` counts this request as the key's
-        _note_use(key)
+        note_use(key)
         return key
 
     return Depends(holder)
 
 
-def _note_use(key: ApiKey) -> None:
+def note_use(key: ApiKey) -> None:
     """Remember the day, at most once a day and in a transaction of its own. A busy database must not cost an answer."""
     today = db.now().date()
     if key.last_used_on == today:

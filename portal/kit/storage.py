@@ -100,6 +100,17 @@ def fetch(key: str, path: Path) -> None:
         raise StorageAway from error
 
 
+def stream(key: str) -> Iterator[bytes]:
+    """The object in parts, for an answer that need not hold it. Raises ObjectMissing, StorageAway."""
+    try:
+        parts = obstore.get(_current(), key).stream()
+    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+        raise ObjectMissing from error
+    except BaseError as error:
+        raise StorageAway from error
+    return (bytes(part) for part in parts)
+
+
 def get(key: str) -> bytes:
     """The object. Raises ObjectMissing, StorageAway."""
     try:
