@@ -9,12 +9,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from partners import callbacks, disputes, staging, uploads
-from partners.models import Batch, BatchName, Dispute, Evaluation, EvaluationReply
+from partners.models import Batch, BatchName, Dispute, Evaluation, EvaluationReply, Scheme
 from partners.staging import Rater, Staged
 from portal.kit import db
 from portal.kit.errors import NotFound
-from record import acts, entities, evaluations
+from record import acts, codes, entities, evaluations
 from record.ledger import Appended
+from record.publication import Published
 
 AT_ONCE = 500
 
@@ -143,6 +144,24 @@ def withdraw_one(session: Session, organisation_id: str, entry_id: str, reason: 
         reason=reason,
         details={"organisation": organisation_id},
     )
+
+
+def published_by(
+    session: Session, organisation_id: str, *, code: str | None = None, before: int | None = None, limit: int = 50
+) -> tuple[list[Published], int | None]:
+    """The organisation's evaluations that stand, the newest entry first, and what to ask `before` next."""
+    asked = (
+        select(Evaluation.seq)
+        .join(Scheme, Scheme.id == Evaluation.scheme_id)
+        .where(Scheme.organisation_id == organisation_id)
+    )
+    if code:
+        asked = asked.where(Evaluation.entity_code == (codes.normalise(code) or code))
+    if before is not None:
+        asked = asked.where(Evaluation.seq < before)
+    seqs = list(session.scalars(asked.order_by(Evaluation.seq.desc()).limit(limit)))
+    shown = evaluations.shown(session, seqs)
+    return [shown[seq] for seq in seqs if seq in shown], seqs[-1] if len(seqs) == limit else None
 
 
 def forget(seqs: Iterable[int]) -> int:

@@ -53,11 +53,16 @@ def _wrong(batch_id: str) -> Iterator[tuple[str, list[Found]]]:
         yield place, [Found(*fault) for fault in faults]
 
 
-def sentence(fault: Found) -> str:
-    """What is wrong with a cell and what to do, in the language that is spoken."""
+def told(fault: Found) -> tuple[str, str]:
+    """What is wrong with a cell, and what to do, in the language that is spoken."""
     known = FAULTS[fault.code]
     values = {"value": fault.value, "expected": fault.expected}
-    said = f"{i18n.gettext(known.title, **values)}{i18n.gettext(known.remedy, **values)}"
+    return i18n.gettext(known.title, **values), i18n.gettext(known.remedy, **values)
+
+
+def sentence(fault: Found) -> str:
+    """Both in one line, with the column."""
+    said = "".join(told(fault))
     return f"【{fault.column}】{said}" if fault.column else said
 
 

@@ -332,6 +332,11 @@ def set_callback(session: Session, id_: str, url: str) -> str | None:
     return secret
 
 
+def note_invitation(session: Session, officer: Officer, id_: str) -> None:
+    """Keep that an officer made an invitation. Last in its transaction."""
+    acts.keep(session, "partner_invite", about=f"organisation {id_}", by=officer)
+
+
 # ---- seats ----------------------------------------------------------------------------------------------------------
 
 

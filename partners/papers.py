@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 
 import pikepdf
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from partners.models import Paper
@@ -127,6 +128,12 @@ def get(session: Session, paper_id: str) -> Paper:
     if paper is None:
         raise NotFound
     return paper
+
+
+def of(session: Session, organisation_id: str, *, limit: int = 50) -> list[Paper]:
+    """What an organisation handed in, the newest first."""
+    asked = select(Paper).where(Paper.organisation_id == organisation_id).order_by(Paper.created_at.desc())
+    return list(session.scalars(asked.limit(limit)))
 
 
 def content(paper: Paper) -> bytes:

@@ -4,6 +4,7 @@ A version is proposed by its organisation, approved by an officer and never chan
 edition by which it was made. `Definition` is the data; templates to fill in are made from it (`partners.blanks`).
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -35,6 +36,13 @@ class SchemeTaken(PortalError):
     slug = "scheme-taken"
     title = "A scheme of this id belongs to somebody else."
     remedy = "Choose another id."
+
+
+class SchemeUnnamed(PortalError):
+    status = 422
+    slug = "scheme-unnamed"
+    title = "A scheme needs an id and a name in both languages."
+    remedy = "The id is 3 to 40 of a-z, 0-9 and -, such as demo-credit."
 
 
 class SchemeUnknown(PortalError):
@@ -231,6 +239,17 @@ def parse(definition: Mapping[str, Any]) -> Definition:
         raise DefinitionRefused(errors=faults) from error
 
 
+def parse_text(text: str) -> Definition:
+    """A definition as JSON text. Raises DefinitionRefused."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionRefused(errors=[{"field": "definition", "message": "This is no JSON."}]) from error
+    if not isinstance(said, dict):
+        raise DefinitionRefused(errors=[{"field": "definition", "message": "This is no JSON object."}])
+    return parse(said)
+
+
 def definition_of(version: SchemeVersion) -> Definition:
     """What an edition says."""
     return Definition.model_validate(version.definition)
@@ -249,9 +268,9 @@ def propose(
     definition: Definition,
     method_paper: str | None = None,
 ) -> SchemeVersion:
-    """A new edition, or a new scheme, for an officer to approve. Raises SchemeTaken, ValueError for a malformed id."""
-    if not ID.fullmatch(scheme_id):
-        raise ValueError("an id is 3 to 40 of a-z, 0-9 and -, such as demo-credit")
+    """A new edition, or a new scheme, for an officer to approve. Raises SchemeTaken, SchemeUnnamed."""
+    if not ID.fullmatch(scheme_id) or not name or not english_name:
+        raise SchemeUnnamed
     organisations.acting(session, organisation_id)
     scheme = session.get(Scheme, scheme_id, with_for_update=True)
     if scheme is None:
@@ -351,3 +370,25 @@ def proposed(session: Session, *, limit: int = 200) -> list[tuple[Scheme, Scheme
         .limit(limit)
     )
     return [(row[0], row[1]) for row in session.execute(asked)]
+
+
+EXAMPLE: Mapping[str, Any] = {
+    "grades": [
+        {"code": "AAA", "meaning": "信用很好", "english_meaning": "Very good"},
+        {"code": "AA", "meaning": "信用好", "english_meaning": "Good"},
+        {"code": "A", "meaning": "信用较好", "english_meaning": "Fairly good"},
+    ],
+    "validity_months": 36,
+    "summary": "依据……评价办法，从……方面评价。",
+    "english_summary": "Assesses …",
+    "certificate": {
+        "pattern": "[0-9]{15}",
+        "grade_at": 7,
+        "grade_digits": {"AAA": "111", "AA": "011", "A": "001"},
+        "year_at": 0,
+    },
+    "columns": [
+        {"field": "score", "title": "得分", "english_title": "Score", "type": "number", "public": False},
+    ],
+}
+"""What a definition looks like, to begin with."""

@@ -28,7 +28,7 @@ from partners.staging import Outcome, Rater
 from portal.kit import db, jobs, storage
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
-from record import entities, ledger, publication
+from record import codes, entities, ledger, publication
 
 MOST_BYTES = 256 * 2**20
 CHECK, MARK, PUBLISH, RETRACT = "partners.check", "partners.mark", "partners.publish", "partners.retract"
@@ -367,6 +367,19 @@ def names_waiting(session: Session, batch: Batch, *, after: int = -1, limit: int
     """Rows that name an entity without its code, in the file's order, settled ones included."""
     asked = select(BatchName).where(BatchName.batch_id == batch.id, BatchName.place > after)
     return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
+
+
+def names_open(session: Session, batch: Batch, *, limit: int = 50) -> list[BatchName]:
+    """The first rows that still wait for a person."""
+    asked = select(BatchName).where(
+        BatchName.batch_id == batch.id, BatchName.chosen.is_(None), BatchName.left_out.is_(False)
+    )
+    return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
+
+
+def written_codes(choices: Mapping[int, str]) -> dict[int, str]:
+    """Codes as people write them, in the register's own way; what is no code stays as it is, to be refused."""
+    return {place: (codes.normalise(code) or code) if code else "" for place, code in choices.items()}
 
 
 def settle_names(session: Session, batch: Batch, choices: Mapping[int, str]) -> Batch:
