@@ -212,7 +212,7 @@ def test_it_goes_to_whoever_was_chosen_and_may_act_and_to_entities_only_where_th
         {"due_on": (publication.today() - timedelta(days=1)).isoformat()},
         {"file": ("run.exe", b"MZ", "application/pdf")},
     ],
-    ids=lambda wrong: "-".join(wrong),
+    ids="-".join,
 )
 def test_what_cannot_be_issued_comes_back_with_what_was_typed(client: TestClient, wrong: dict[str, Any]) -> None:
     members.add()
