@@ -1,6 +1,19 @@
 """What partners bring to the portal."""
 
-from partners import api, applying, desk, entrance, office, organisation_office, ratings_office, tasks, wordings
+from partners import (
+    api,
+    applying,
+    board,
+    board_desk,
+    board_views,
+    desk,
+    entrance,
+    office,
+    organisation_office,
+    ratings_office,
+    tasks,
+    wordings,
+)
 from portal.kit.area import Area
 
 __all__ = ["AREA", "tasks", "wordings"]
@@ -9,12 +22,14 @@ AREA = Area(
     name="partners",
     pages=(
         applying.router,
+        board_views.router,
         entrance.router,
         office.router,
         ratings_office.router,
         organisation_office.router,
+        board.router,
     ),
-    desk=(desk.router,),
-    queues=desk.queues,
+    desk=(desk.router, board_desk.router),
+    queues=lambda session, officer: [*desk.queues(session, officer), *board_desk.queues(session, officer)],
     api=(api.router,),
 )

@@ -9,6 +9,7 @@ import io
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pikepdf
 from sqlalchemy import select
@@ -70,18 +71,38 @@ class PaperSuspect(PortalError):
     remedy = "Check it on your side. If the scanner is only out of order, try again in a few minutes."
 
 
-def keep(session: Session, name: str, data: bytes, *, organisation_id: str | None, public: bool = False) -> Paper:
-    """Keep a file. Raises PaperRefused, PaperActs, PaperSuspect, StorageAway. Look at it before the transaction."""
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A file that was looked at and can be kept."""
+
+    name: str
+    media_type: str
+    public: bool
+    data: bytes = field(repr=False)
+
+
+def looked_at(name: str, data: bytes, *, public: bool = False) -> Handed:
+    """Look at a file, before any transaction: the scanner takes its time. Raises as `checked`."""
     called = re.sub(r"[\x00-\x1f\x7f]", "", name.replace("\\", "/").rpartition("/")[2])[-200:]
-    media_type = checked(called, data, public=public)
+    return Handed(called or "file", checked(called, data, public=public), public, data)
+
+
+def keep_handed(session: Session, handed: Handed, *, organisation_id: str | None) -> Paper:
+    """Keep a file that was looked at. Raises StorageAway."""
     paper = Paper(
-        id=secrets.token_hex(16), organisation_id=organisation_id, name=called or "file", media_type=media_type,
-        size=len(data), sha256=hashlib.sha256(data).hexdigest(), public=public, created_at=db.now(),
+        id=secrets.token_hex(16), organisation_id=organisation_id, name=handed.name, media_type=handed.media_type,
+        size=len(handed.data), sha256=hashlib.sha256(handed.data).hexdigest(), public=handed.public,
+        created_at=db.now(),
     )  # fmt: skip
-    storage.put(_key(paper.id), data)
+    storage.put(_key(paper.id), handed.data)
     session.add(paper)
     session.flush()
     return paper
+
+
+def keep(session: Session, name: str, data: bytes, *, organisation_id: str | None, public: bool = False) -> Paper:
+    """Look at a file and keep it at once. Raises PaperRefused, PaperActs, PaperSuspect, StorageAway."""
+    return keep_handed(session, looked_at(name, data, public=public), organisation_id=organisation_id)
 
 
 def checked(name: str, data: bytes, *, public: bool) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from partners import disputes, organisations
+from partners import commissions, disputes, organisations
 from portal.kit import i18n, web
 from record import codes
 from record.codes import Labels
@@ -11,6 +11,8 @@ TABLES: Mapping[str, Labels] = {
     "type": organisations.TYPES,
     "state": organisations.STATES,
     "dispute": disputes.STATES,
+    "commission": commissions.KINDS,
+    "task": commissions.STATES,
     "duty": {"answer": ("评价机构答复", "The rater's answer"), "decide": ("裁定", "The decision")},
     "role": {
         "manager": ("管理成员、密钥和评价办法", "Looks after members, keys and schemes"),
