@@ -7,10 +7,9 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.datastructures import FormData
 
-from partners import organisations, papers
+from partners import organisations, paper_forms, papers
 from partners.models import OrganisationType
 from partners.organisations import Wanted
-from partners.ratings_office import sent_file
 from portal.kit import db, errors, limits, web
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
@@ -70,23 +69,18 @@ async def _read_form(request: Request) -> AsyncIterator[FormData]:
         yield read
 
 
-async def _sent(
-    form: Annotated[FormData, Depends(_read_form)],
-) -> tuple[dict[str, str], tuple[str, bytes] | None]:
-    fields = ("type", "name", "entity_code", "number", "numbered_by", "about", "person", "email")
-    return {name: str(form.get(name, ""))[:2_500] for name in fields}, await sent_file(form, "proof")
+_FIELDS = ("type", "name", "entity_code", "number", "numbered_by", "about", "person", "email")
 
 
 @router.post(HOME)
-@door(who="anyone", limit="10/minute;30/hour", body_bytes=papers.MOST_BYTES + 20_000)
-def apply(
-    request: Request, sent: Annotated[tuple[dict[str, str], tuple[str, bytes] | None], Depends(_sent)]
-) -> Response:
+@door(who="anyone", limit="10/minute;30/hour", body_bytes=paper_forms.MOST_BYTES)
+def apply(request: Request, form: Annotated[FormData, Depends(_read_form)]) -> Response:
     """Take an application for an officer to look at. Nothing of it is public."""
     web.refuse_other_sites(request)
-    typed, proof = sent
+    typed = {name: paper_forms.text(form, name)[:2_500] for name in _FIELDS}
     try:
         asked = _checked(typed)
+        proof = paper_forms.handed(form, "proof")
         if proof is None:
             raise ProofMissing
         wanted = Wanted(
@@ -95,7 +89,7 @@ def apply(
         )  # fmt: skip
         with db.writing() as session:
             made = organisations.apply(session, wanted)
-            papers.keep(session, *proof, organisation_id=made.id)
+            papers.keep_handed(session, proof, organisation_id=made.id)
     except PortalError as refusal:
         return _page(request, typed, refusal)
     return web.page(request, "partners/apply.html", typed={}, types=(), accepted="", done=True, refused=None)

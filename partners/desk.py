@@ -8,9 +8,8 @@ from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from partners import blanks, disputes, organisations, papers, schemes
+from partners import blanks, disputes, organisations, paper_forms, papers, schemes
 from partners.organisation_office import join_address
-from partners.ratings_office import as_download
 from portal.kit import accounts, db, errors, gate, i18n, limits, web
 from portal.kit.accounts import Officer
 from portal.kit.area import Queue
@@ -132,12 +131,11 @@ def _refused(request: Request, organisation_id: str, refusal: PortalError) -> Re
 @router.get("/desk/papers/{paper_id}")
 @door(who="officer", limit="120/minute")
 def paper(
-    request: Request,
-    officer: gate.CaseOfficer,
-    session: web.ReadingSession,
-    paper_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
+    request: Request, officer: gate.CaseOfficer, paper_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 ) -> Response:
-    return as_download(session, paper_id)
+    with db.reading() as session:
+        kept = papers.get(session, paper_id)
+    return paper_forms.download(kept)
 
 
 # ---- editions of schemes --------------------------------------------------------------------------------------------

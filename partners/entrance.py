@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from partners import callbacks, disputes, organisations, schemes, uploads
+from partners import commissions, disputes, organisations, schemes, uploads
 from portal.kit import db, gate, limits, passwords, qr, signin, web
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
@@ -132,5 +132,5 @@ def home(request: Request, member: gate.Member, session: web.ReadingSession) -> 
         request, "account/home.html", organisation=organisation, is_open=organisations.is_open(organisation),
         entity=entity, schemes=schemes.of(session, organisation.id),
         batches=uploads.of(session, organisation, limit=5), disputes=disputes.of(session, organisation.id, limit=5),
-        callbacks=callbacks.newest(session, organisation.id, limit=5),
+        commissions=commissions.of(session, organisation.id, limit=5),
     )  # fmt: skip

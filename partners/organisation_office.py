@@ -1,16 +1,14 @@
 """Members' pages of their organisation: keys, signatures, callbacks, members, schemes."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Form, Path, Request, Response
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
-from partners import callbacks, organisations, papers, programs, schemes
+from partners import callbacks, organisations, paper_forms, papers, programs, schemes
 from partners.entrance import to
-from partners.ratings_office import sent_file
 from portal.kit import accounts, db, errors, gate, keys, limits, web
 from portal.kit.accounts import Member, MemberRole
 from portal.kit.errors import PortalError
@@ -194,31 +192,18 @@ def _schemes_page(
     )  # fmt: skip
 
 
-async def _read_form(request: Request, member: gate.Manager) -> AsyncIterator[FormData]:
-    async with request.form() as form:
-        yield form
-
-
-async def _proposal(
-    request: Request, member: gate.Manager, form: Annotated[FormData, Depends(_read_form)]
-) -> tuple[dict[str, str], tuple[str, bytes] | None]:
-    typed = {name: str(form.get(name, "")).strip() for name in ("id", "name", "english_name", "definition")}
-    return typed, await sent_file(form, "method")
-
-
 @router.post(SCHEMES)
-@door(who="member", limit="20/minute", body_bytes=papers.MOST_BYTES + 200_000)
+@door(who="member", limit="20/minute", body_bytes=paper_forms.MOST_BYTES + 200_000)
 def propose(
-    request: Request,
-    member: gate.Manager,
-    proposal: Annotated[tuple[dict[str, str], tuple[str, bytes] | None], Depends(_proposal)],
+    request: Request, member: gate.Manager, form: Annotated[FormData, Depends(paper_forms.members)]
 ) -> Response:
     """Propose a scheme, or a new edition of one, with the document of its method."""
-    typed, method = proposal
+    typed = {name: paper_forms.text(form, name).strip() for name in ("id", "name", "english_name", "definition")}
     try:
         definition = schemes.parse_text(typed["definition"])
+        method = paper_forms.handed(form, "method", public=True)
         with db.writing() as session:
-            paper = papers.keep(session, *method, organisation_id=member.organisation, public=True) if method else None
+            paper = papers.keep_handed(session, method, organisation_id=member.organisation) if method else None
             schemes.propose(
                 session, member.organisation, typed["id"], name=typed["name"][:100],
                 english_name=typed["english_name"][:100], definition=definition,

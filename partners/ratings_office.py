@@ -1,13 +1,12 @@
 """Members' pages of ratings: what stands in one's own file, replies and disputes; and, for raters, the answers."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import Depends, Form, Path, Request, Response
 from sqlalchemy.orm import Session
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
-from partners import acceptance, disputes, organisations, papers
+from partners import acceptance, disputes, organisations, paper_forms, papers
 from partners.entrance import to
 from partners.models import Dispute
 from portal.kit import db, errors, gate, limits, web
@@ -20,7 +19,6 @@ router = limits.router(include_in_schema=False)
 
 HOME = "/account/ratings"
 DISPUTES = "/account/disputes"
-_FORM_BYTES = 40_000
 
 Seq = Annotated[int, Path(ge=0, le=2**53)]
 Number = Annotated[int, Path(ge=1, le=2**31)]
@@ -61,42 +59,20 @@ def reply(
     return to(f"{HOME}#rating-{seq}")
 
 
-async def _read_form(request: Request, member: gate.Member) -> AsyncIterator[FormData]:
-    async with request.form() as form:
-        yield form
-
-
-async def sent_file(form: FormData, field: str = "file") -> tuple[str, bytes] | None:
-    """The one file of a form, if there is any; what is too large is read no further than that shows."""
-    sent = form.get(field)
-    if not isinstance(sent, UploadFile) or not sent.filename:
-        return None
-    return sent.filename, await sent.read(papers.MOST_BYTES + 1)
-
-
-async def _objection(
-    request: Request, member: gate.Member, form: Annotated[FormData, Depends(_read_form)]
-) -> tuple[str, tuple[str, bytes] | None]:
-    grounds = form.get("grounds")
-    if not isinstance(grounds, str) or not 10 <= len(grounds.strip()) <= 4_000:
-        raise errors.InvalidInput
-    return grounds.strip(), await sent_file(form)
-
-
 @router.post(f"{HOME}/{{seq}}/dispute")
-@door(who="member", limit="20/minute", body_bytes=papers.MOST_BYTES + _FORM_BYTES)
+@door(who="member", limit="20/minute", body_bytes=paper_forms.MOST_BYTES)
 def dispute(
-    request: Request,
-    member: gate.Member,
-    seq: Seq,
-    objection: Annotated[tuple[str, tuple[str, bytes] | None], Depends(_objection)],
+    request: Request, member: gate.Member, seq: Seq, form: Annotated[FormData, Depends(paper_forms.members)]
 ) -> Response:
     """Object to a rating, with a file that proves it if there is one."""
-    grounds, file = objection
+    grounds = paper_forms.text(form, "grounds").strip()
+    if not 10 <= len(grounds) <= 4_000:
+        raise errors.InvalidInput
     try:
+        proof = paper_forms.handed(form)
         with db.writing() as session:
-            paper = papers.keep(session, *file, organisation_id=member.organisation) if file else None
-            opened = disputes.open_(session, member.organisation, seq, grounds, paper.id if paper else None)
+            kept = papers.keep_handed(session, proof, organisation_id=member.organisation) if proof else None
+            opened = disputes.open_(session, member.organisation, seq, grounds, kept.id if kept else None)
     except PortalError as refusal:
         with db.reading() as session:
             return _ratings_page(request, session, member, refusal, seq)
@@ -151,23 +127,14 @@ def step(
 
 @router.get(f"{DISPUTES}/{{number}}/paper")
 @door(who="member", limit="60/minute")
-def paper(request: Request, member: gate.Member, session: web.ReadingSession, number: Number) -> Response:
+def paper(request: Request, member: gate.Member, number: Number) -> Response:
     """What the entity handed in as a proof, for both sides."""
-    found = disputes.seen_by(session, member.organisation, number)
-    if found.paper_id is None:
-        raise errors.NotFound
-    return as_download(session, found.paper_id)
-
-
-def as_download(session: Session, paper_id: str) -> Response:
-    """A file that always leaves as a download, and that no browser runs."""
-    kept = papers.get(session, paper_id)
-    headers = {
-        "Content-Disposition": web.attachment(kept.name),
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "no-store",
-    }
-    return Response(papers.content(kept), media_type=kept.media_type, headers=headers)
+    with db.reading() as session:
+        found = disputes.seen_by(session, member.organisation, number)
+        if found.paper_id is None:
+            raise errors.NotFound
+        kept = papers.get(session, found.paper_id)
+    return paper_forms.download(kept)
 
 
 @router.post("/account/evaluations/{entry_id}/withdraw")

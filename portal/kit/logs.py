@@ -7,7 +7,6 @@ import structlog
 
 from portal.kit.settings import get_settings
 
-
 _PROCESSORS: list[structlog.typing.Processor] = []
 """One list for the life of the process: loggers keep the one they first saw, and tests look into it."""
 

@@ -123,11 +123,6 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: Any
     return HTMLResponse(html, status_code=status)
 
 
-def attachment(name: str) -> str:
-    """`Content-Disposition` of a file that is saved and not shown (RFC 6266), whatever it is called."""
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-
-
 class HashedStaticFiles(StaticFiles):
     """Static files; those asked for by their hash may be kept for a year."""
 
