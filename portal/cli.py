@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portal import subscribers, vault_keys
+from portal import partner_commands, subscribers, vault_keys
 from portal.console import AsJson, finish, refusals_told
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ staff = typer.Typer(no_args_is_help=True, help="Accounts of officers, who work a
 app.add_typer(staff, name="staff")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(vault_keys.app, name="vault")
+app.add_typer(partner_commands.app, name="partner")
 
 
 class ImportKind(StrEnum):

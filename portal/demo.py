@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from partners import demo as partners
 from portal.kit import accounts, db, passwords
 from portal.kit.accounts import Account, Role
 from portal.kit.settings import get_settings
@@ -25,6 +26,11 @@ _PEOPLE: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
     ("demo.clerk", "演示经办员", ("clerk",)),
     ("demo.reviewer", "演示审核员", ("reviewer",)),
     ("demo.admin", "演示管理员", ("administrator",)),
+)
+_MEMBERS = (
+    ("demo.association", "演示协会管理员", partners.ASSOCIATION),
+    ("demo.agency", "演示评级机构管理员", partners.AGENCY),
+    ("demo.business", "演示企业经办人", partners.BUSINESS),
 )
 _GROUNDS = "当事人称该记录所涉的违法事实并非其所为（此件为演示所编）。"
 
@@ -61,7 +67,29 @@ def add_people() -> int:
         _object(session)
     vault.ready()
     _add_tips()
+    _add_partners()
     return len(made)
+
+
+def _add_partners() -> None:
+    """Made-up partners with what they said, and somebody who acts for each of two."""
+    with db.reading() as session:
+        clerk, reviewer = (accounts.find(session, _PEOPLE[at][0]) for at in (0, 1))
+    if clerk is None or reviewer is None:
+        return
+    if not partners.fill(accounts.officer_of(clerk), accounts.officer_of(reviewer)):
+        return
+    made = []
+    for login, name, organisation in _MEMBERS:
+        password = secrets.token_urlsafe(12)
+        hashed = passwords.hashed(password)
+        with db.writing() as session:
+            enrolment = accounts.add_member(
+                session, login=login, name=name, organisation=organisation, roles=("manager", "submitter"),
+                password_hash=hashed,
+            )  # fmt: skip
+        made.append({"login": login, "password": password, "otpauth": enrolment.otpauth, "at": "/account"})
+    _write(made)
 
 
 def _add_tips() -> None:

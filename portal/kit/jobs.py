@@ -174,7 +174,7 @@ def _settle(job: Job, **values: object) -> None:
 
 
 def drain(progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)) -> bool:
-    """Run, or wait for whoever runs, every job that is in the table and due now. Returns whether all of them are done.
+    """Run, or wait for whoever runs, every due job of a task that this process knows. Returns whether all are done.
 
     `progress` is told how many are left. Jobs that fail are left to their back-off, and the answer is False. Jobs that
     were added for later are left alone.
@@ -182,7 +182,9 @@ def drain(progress: Callable[[int], None] = lambda left: None, *, patience: time
     with db.reading() as session:
         newest = session.scalar(select(func.max(Job.id))) or 0
     deadline = time.monotonic() + patience.total_seconds()
-    unfinished = select(Job.id, Job.tries, Job.state).where(Job.id <= newest, Job.state.in_(("waiting", "running")))
+    unfinished = select(Job.id, Job.tries, Job.state).where(
+        Job.id <= newest, Job.state.in_(("waiting", "running")), Job.task.in_(TASKS)
+    )
     while time.monotonic() < deadline:
         begun = (Job.tries > 0) | (Job.due_at <= db.now() + RESEND)  # a nudge puts off what is due by so much
         with db.reading() as session:
