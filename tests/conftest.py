@@ -203,9 +203,9 @@ def wait_until_served(url: str, process: subprocess.Popen[bytes], seconds: float
 
 
 @contextlib.contextmanager
-def served(data_dir: Path, *, log: Path | None = None, **settings: str) -> Iterator[str]:
+def served(data_dir: Path, *, log: Path | None = None, port: int = 0, **settings: str) -> Iterator[str]:
     """Run `portal serve` over a data folder. Yields its address. `log`: where what it logs goes."""
-    port = free_port()
+    port = port or free_port()
     environment = {**os.environ, "PORTAL_DATA_DIR": str(data_dir), "PORTAL_DATABASE_URL": "", **settings}
     with contextlib.ExitStack() as stack:
         to = stack.enter_context(log.open("wb")) if log else None
