@@ -140,7 +140,7 @@ UNREADABLE: Mapping[str, type[PortalError]] = {
 class BatchMoved(PortalError):
     status = 409
     slug = "batch-moved"
-    title = "This step is not open: the batch is at “%(state)s”."
+    title = "This step is not open: the batch has moved on, or is being worked on."
     remedy = "Open it again and see how far it is."
 
 
@@ -462,7 +462,7 @@ def withdraw(session: Session, batch: Batch, reason: str) -> Batch:
 def _locked(session: Session, batch: Batch, *states: BatchState) -> Batch:
     locked = session.get_one(Batch, batch.id, with_for_update=True, populate_existing=True)
     if locked.state not in states:
-        raise BatchMoved(state=locked.state)
+        raise BatchMoved
     return locked
 
 

@@ -11,6 +11,7 @@ from babel.messages.pofile import read_po
 
 import partners
 import reporting
+from partners.faults import FAULTS
 from portal import handbook, kit
 from portal.app import create_app
 from portal.kit import i18n
@@ -52,8 +53,12 @@ def _of_the_api() -> set[str]:
     return {text for text in texts if text}
 
 
+def _of_faults() -> set[str]:
+    return {sentence for fault in FAULTS.values() for sentence in fault}
+
+
 def _wanted() -> set[str]:
-    return _in_templates() | _in_python() | _of_refusals() | _of_the_api()
+    return _in_templates() | _in_python() | _of_refusals() | _of_the_api() | _of_faults()
 
 
 def _chinese() -> dict[str, str]:
