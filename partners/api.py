@@ -8,7 +8,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from partners import acceptance, marking, staging, uploads
+from partners import acceptance, marking, naming, staging, uploads
 from partners.faults import FAULTS
 from partners.models import Batch
 from partners.programs import Delivered, Program
@@ -320,7 +320,7 @@ def names(
 ) -> Any:
     """Rows that name an entity without its code, with whom they may mean."""
     found = uploads.get(session, program.organisation.id, batch_id)
-    rows = uploads.names_waiting(session, found, after=asked.cursor, limit=asked.limit)
+    rows = naming.names_waiting(session, found, after=asked.cursor, limit=asked.limit)
     items = [
         {
             "place": one.place, "row": one.row, "name": one.name, "candidates": one.candidates, "chosen": one.chosen,
@@ -340,7 +340,7 @@ def names(
 def choose(request: Request, session: web.WritingSession, batch_id: BatchId, said: Choices, program: Program) -> Any:
     """Say which entities are meant: a person's decision, which your system passes on."""
     found = uploads.get(session, program.organisation.id, batch_id)
-    return shown(uploads.settle_names(session, found, {one.place: one.code or "" for one in said.choices}))
+    return shown(naming.settle_names(session, found, {one.place: one.code or "" for one in said.choices}))
 
 
 @router.post("/evaluations/batches/{batch_id}/accept", response_model=BatchOut)

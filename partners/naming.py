@@ -1,64 +1,74 @@
-"""Rows that name an entity without its code: whom they may mean, for a person to choose from."""
+"""Saying whom a name without a code means: a person's decision, row by row; nothing is guessed."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from partners.staging import Staged
-from portal.kit import db
-from record import entities, names
-from search import engine
-from search.engine import EngineUnavailable, Filters
-from search.query import Refused
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-MOST_CANDIDATES = 3
-MOST_SEARCHES = 2_000
-"""Names of one batch that are searched for; of the others only those of the very same spelling are offered."""
+from partners import organisations, staging, uploads
+from partners.models import Batch, BatchName
+from portal.kit.errors import PortalError
+from record import codes, entities
 
 
-def candidates(rows: Sequence[Staged]) -> list[list[dict[str, Any]]]:
-    """For each row up to three likely entities, the best first: `code`, `name`, `score` from 0 to 1, `exact`."""
-    wanted = list(dict.fromkeys(row.name for row in rows))
-    found: dict[str, list[dict[str, Any]]] = {}
-    searches = 0
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        same = _same(part)
-        for name in part:
-            codes = same.get(name, [])[:MOST_CANDIDATES]
-            if not codes and searches < MOST_SEARCHES:
-                searches += 1
-                codes = _like(name)
-            found[name] = _scored(name, codes)
-    return [found[row.name] for row in rows]
+class NameNotThere(PortalError):
+    status = 422
+    slug = "batch-name"
+    title = "This row waits for nobody, or the code is not registered or not within your scope."
+    remedy = "Choose one of the candidates, or enter the code of an entity that your organisation may evaluate."
 
 
-def _same(part: Sequence[str]) -> dict[str, list[str]]:
-    """By the register itself, so that it is right even when no engine answers."""
-    folded = {names.fold(name): name for name in part}
-    with db.reading() as session:
-        bearers = entities.bearers(session, set(folded))
-    return {name: sorted(bearers[names.fold(name)]) for name in part if names.fold(name) in bearers}
+def names_waiting(session: Session, batch: Batch, *, after: int = -1, limit: int = 100) -> list[BatchName]:
+    """Rows that name an entity without its code, in the file's order, settled ones included."""
+    asked = select(BatchName).where(BatchName.batch_id == batch.id, BatchName.place > after)
+    return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
 
 
-def _like(name: str) -> list[str]:
-    try:
-        return [hit.code for hit in engine.current().search(name, Filters(), limit=MOST_CANDIDATES).hits]
-    except (EngineUnavailable, Refused):
-        return []
+def names_open(session: Session, batch: Batch, *, limit: int = 50) -> list[BatchName]:
+    """The first rows that still wait for a person."""
+    asked = select(BatchName).where(
+        BatchName.batch_id == batch.id, BatchName.chosen.is_(None), BatchName.left_out.is_(False)
+    )
+    return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
 
 
-def _scored(name: str, codes: Sequence[str]) -> list[dict[str, Any]]:
-    from rapidfuzz import fuzz
+def written_codes(choices: Mapping[int, str]) -> dict[int, str]:
+    """Codes as people write them, in the register's own way; what is no code stays as it is, to be refused."""
+    return {place: (codes.normalise(code) or code) if code else "" for place, code in choices.items()}
 
-    with db.reading() as session:
-        known = {one.code: one for one in entities.by_codes(session, list(codes))}
-    asked = names.fold(name)
-    scored = []
-    for code in codes:
-        if code not in known:
-            continue
-        spellings = [names.fold(one) for one in (known[code].name, *known[code].former_names)]
-        exact = asked in spellings
-        score = 1.0 if exact else min(max(fuzz.ratio(asked, one) for one in spellings) / 100, 0.99)
-        scored.append({"code": code, "name": known[code].name, "score": round(score, 2), "exact": exact})
-    return scored
+
+def settle_names(session: Session, batch: Batch, choices: Mapping[int, str]) -> Batch:
+    """Say which entity a name means, by place; an empty code leaves the row out. Raises NameNotThere, BatchMoved."""
+    batch = uploads.locked(session, batch, "checked")
+    organisation = organisations.acting(session, batch.organisation_id)
+    wanted = entities.briefly(session, {code for code in choices.values() if code})
+    for place, code in choices.items():
+        row = session.get(BatchName, (batch.id, place))
+        if row is None or (code and (code not in wanted or not staging.may_evaluate(organisation, wanted[code]))):
+            raise NameNotThere
+        before = row.chosen is None and not row.left_out
+        row.chosen, row.left_out = code or None, not code
+        if before:
+            batch.to_confirm -= 1
+            batch.new += bool(code)
+            batch.rejected += not code
+    session.flush()
+    return batch
+
+
+def settle_sure_names(session: Session, batch: Batch) -> int:
+    """Take the one candidate of the very same name, wherever a row has exactly one. Returns how many rows."""
+    batch = uploads.locked(session, batch, "checked")
+    waiting = select(BatchName).where(
+        BatchName.batch_id == batch.id, BatchName.chosen.is_(None), BatchName.left_out.is_(False)
+    )
+    done = 0
+    for row in session.scalars(waiting):
+        sure = [one for one in row.candidates if one["exact"]]
+        if len(sure) == 1:
+            row.chosen = sure[0]["code"]
+            done += 1
+    batch.to_confirm -= done
+    batch.new += done
+    session.flush()
+    return done

@@ -8,7 +8,7 @@ from fastapi import Depends, Form, Path, Request, Response
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 
-from partners import api, blanks, marking, organisations, programs, schemes, staging, uploads
+from partners import api, blanks, marking, naming, organisations, programs, schemes, staging, uploads
 from partners.entrance import to
 from partners.models import Batch
 from partners.uploads import Arriving, Sender, Sent
@@ -123,7 +123,7 @@ def batch(request: Request, member: gate.Member, session: web.ReadingSession, ba
 def _batch_page(request: Request, session: Session, batch: Batch, refusal: PortalError | None = None) -> Response:
     problem = uploads.problem_of(batch)
     looked_at = batch.checked_at is not None and problem is None
-    waiting = uploads.names_open(session, batch, limit=NAMES_SHOWN) if batch.to_confirm else []
+    waiting = naming.names_open(session, batch, limit=NAMES_SHOWN) if batch.to_confirm else []
     return web.page(
         request, "account/batch.html", status=refusal.status if refusal else 200, batch=batch,
         scheme=schemes.get(session, batch.scheme_id), problem=web.problem(problem) if problem else None,
@@ -169,7 +169,7 @@ def withdraw(request: Request, member: gate.Member, batch_id: BatchId, reason: R
 @door(who="member", limit="60/minute", body_bytes=4_000)
 def sure(request: Request, member: gate.Member, batch_id: BatchId) -> Response:
     """Take the candidate of the very same name wherever there is exactly one."""
-    return _step(request, member, batch_id, uploads.settle_sure_names)
+    return _step(request, member, batch_id, naming.settle_sure_names)
 
 
 @router.post(f"{HOME}/{{batch_id}}/names")
@@ -184,9 +184,9 @@ async def names(request: Request, member: gate.Member, batch_id: BatchId) -> Res
             continue
         if kind == "code" or int(place) not in choices:
             choices[int(place)] = "" if value == "-" else value.strip()[:40]
-    codes = uploads.written_codes(choices)
+    codes = naming.written_codes(choices)
     return await anyio.to_thread.run_sync(
-        lambda: _step(request, member, batch_id, lambda session, found: uploads.settle_names(session, found, codes))
+        lambda: _step(request, member, batch_id, lambda session, found: naming.settle_names(session, found, codes))
     )
 
 

@@ -21,14 +21,14 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from partners import callbacks, organisations, schemes, staging
+from partners import callbacks, matching, organisations, schemes, staging
 from partners.models import Batch, BatchName, BatchState, Organisation
 from partners.reading import Unreadable
 from partners.staging import Outcome, Rater
 from portal.kit import db, jobs, storage
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
-from record import codes, entities, ledger, publication
+from record import ledger, publication
 
 MOST_BYTES = 256 * 2**20
 CHECK, MARK, PUBLISH, RETRACT = "partners.check", "partners.mark", "partners.publish", "partners.retract"
@@ -165,13 +165,6 @@ class TooManyAtOnce(PortalError):
     remedy = "Wait until one of them has arrived, and send this one again."
 
 
-class NameNotThere(PortalError):
-    status = 422
-    slug = "batch-name"
-    title = "This row waits for nobody, or the code is not registered or not within your scope."
-    remedy = "Choose one of the candidates, or enter the code of an entity that your organisation may evaluate."
-
-
 # ---- taking a file --------------------------------------------------------------------------------------------------
 
 
@@ -304,9 +297,7 @@ def check(batch_id: str) -> None:
         with db.writing() as session:
             _settle(session, batch_id, "refused", problem=refusal.slug, problem_values=refusal.values)
         return
-    from partners import naming
-
-    candidates = naming.candidates(outcome.names)
+    candidates = matching.candidates(outcome.names)
     with db.writing() as session:
         if _settle(session, batch_id, "checked", **_counted(outcome)):
             session.execute(delete(BatchName).where(BatchName.batch_id == batch_id))
@@ -360,65 +351,6 @@ def _settle(session: Session, batch_id: str, state: BatchState, **values: Any) -
     return True
 
 
-# ---- names without a code -------------------------------------------------------------------------------------------
-
-
-def names_waiting(session: Session, batch: Batch, *, after: int = -1, limit: int = 100) -> list[BatchName]:
-    """Rows that name an entity without its code, in the file's order, settled ones included."""
-    asked = select(BatchName).where(BatchName.batch_id == batch.id, BatchName.place > after)
-    return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
-
-
-def names_open(session: Session, batch: Batch, *, limit: int = 50) -> list[BatchName]:
-    """The first rows that still wait for a person."""
-    asked = select(BatchName).where(
-        BatchName.batch_id == batch.id, BatchName.chosen.is_(None), BatchName.left_out.is_(False)
-    )
-    return list(session.scalars(asked.order_by(BatchName.place).limit(limit)))
-
-
-def written_codes(choices: Mapping[int, str]) -> dict[int, str]:
-    """Codes as people write them, in the register's own way; what is no code stays as it is, to be refused."""
-    return {place: (codes.normalise(code) or code) if code else "" for place, code in choices.items()}
-
-
-def settle_names(session: Session, batch: Batch, choices: Mapping[int, str]) -> Batch:
-    """Say which entity a name means, by place; an empty code leaves the row out. Raises NameNotThere, BatchMoved."""
-    batch = _locked(session, batch, "checked")
-    organisation = organisations.acting(session, batch.organisation_id)
-    wanted = entities.briefly(session, {code for code in choices.values() if code})
-    for place, code in choices.items():
-        row = session.get(BatchName, (batch.id, place))
-        if row is None or (code and (code not in wanted or not staging.may_evaluate(organisation, wanted[code]))):
-            raise NameNotThere
-        before = row.chosen is None and not row.left_out
-        row.chosen, row.left_out = code or None, not code
-        if before:
-            batch.to_confirm -= 1
-            batch.new += bool(code)
-            batch.rejected += not code
-    session.flush()
-    return batch
-
-
-def settle_sure_names(session: Session, batch: Batch) -> int:
-    """Take the one candidate of the very same name, wherever a row has exactly one. Returns how many rows."""
-    batch = _locked(session, batch, "checked")
-    waiting = select(BatchName).where(
-        BatchName.batch_id == batch.id, BatchName.chosen.is_(None), BatchName.left_out.is_(False)
-    )
-    done = 0
-    for row in session.scalars(waiting):
-        sure = [one for one in row.candidates if one["exact"]]
-        if len(sure) == 1:
-            row.chosen = sure[0]["code"]
-            done += 1
-    batch.to_confirm -= done
-    batch.new += done
-    session.flush()
-    return done
-
-
 # ---- accepting and letting go ---------------------------------------------------------------------------------------
 
 
@@ -427,7 +359,7 @@ def accept(session: Session, batch: Batch, *, good_rows_only: bool) -> Batch:
 
     Asking again while it is under way changes nothing.
     """
-    batch = _locked(session, batch, "checked", "accepting", "accepted")
+    batch = locked(session, batch, "checked", "accepting", "accepted")
     if batch.state != "checked":
         return batch
     organisations.acting(session, batch.organisation_id)
@@ -447,7 +379,7 @@ def withdraw(session: Session, batch: Batch, reason: str) -> Batch:
 
     Raises BatchMoved while it is being published.
     """
-    batch = _locked(session, batch, "checking", "checked", "refused", "accepted", "withdrawing", "withdrawn")
+    batch = locked(session, batch, "checking", "checked", "refused", "accepted", "withdrawing", "withdrawn")
     if batch.state in {"withdrawing", "withdrawn"}:
         return batch
     published = batch.state == "accepted"
@@ -459,7 +391,8 @@ def withdraw(session: Session, batch: Batch, reason: str) -> Batch:
     return batch
 
 
-def _locked(session: Session, batch: Batch, *states: BatchState) -> Batch:
+def locked(session: Session, batch: Batch, *states: BatchState) -> Batch:
+    """The batch, nobody else's to change until the transaction ends. Raises BatchMoved in any other state."""
     locked = session.get_one(Batch, batch.id, with_for_update=True, populate_existing=True)
     if locked.state not in states:
         raise BatchMoved
