@@ -8,6 +8,7 @@ its row, so each sheet is looked through for formulas before its values are read
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -32,6 +33,19 @@ _COLUMN = re.compile(rb"<(?:[\w.-]+:)?col\s([^>]*)>")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 
 
+# What zipfile raises for packages that are cut off, encrypted or compressed in an unknown way; calamine's are OSErrors.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ElementTree.ParseError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    OSError,
+    EOFError,
+)
+
+
 class _Part(NamedTuple):
     name: str
     path: str
@@ -46,7 +60,7 @@ class _Scan(NamedTuple):
 
 def read(path: Path, sense: Sense) -> Table:
     """The rows of all visible sheets that have a header. Raises Unreadable."""
-    from python_calamine import CalamineError, CalamineWorkbook
+    from python_calamine import CalamineWorkbook
 
     try:
         with zipfile.ZipFile(path) as archive:
@@ -58,7 +72,7 @@ def read(path: Path, sense: Sense) -> Table:
                 if name.lower().endswith("sharedstrings.xml"):
                     all(_pieces(archive, name))
         workbook = CalamineWorkbook.from_path(str(path))
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, CalamineError, NotImplementedError) as error:
+    except _BROKEN as error:
         raise Unreadable("batch-broken") from error
     found: list[tuple[str, Table]] = []
     nothing = True
@@ -70,7 +84,7 @@ def read(path: Path, sense: Sense) -> Table:
             if refusal.slug not in {"batch-empty", "batch-no-header"}:
                 raise
             nothing = nothing and refusal.slug == "batch-empty"
-        except CalamineError as error:
+        except _BROKEN as error:
             raise Unreadable("batch-broken") from error
         else:
             start = (sheet.start or (0, 0))[1]
@@ -239,6 +253,8 @@ def _rows(sheet: Any, formulas: frozenset[int]) -> Iterator[Row]:
             while ahead < len(merged) and merged[ahead][0][0] <= index:
                 (first, column), (last, _) = merged[ahead]
                 ahead += 1
+                if len(spread) > MOST_COLUMNS:
+                    raise Unreadable("batch-bomb")  # cells that are merged twice, over and over
                 if first == index and 0 <= column - start < len(cells):
                     spread.append((last, column - start, cells[column - start]))
         if any(cells):
