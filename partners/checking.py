@@ -6,18 +6,20 @@ looked at afterwards, in `partners.staging`.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from partners.days import day, last_day
 from partners.faults import Found
-from partners.reading import Row, folded, tidy
+from partners.reading import EPOCH, Row, Sense, folded, tidy
 from partners.schemes import ALIASES, TITLES, Column, Definition
-from record import codes, masking
+from record import codes, masking, names
 from record.publication import months_after
 
 LONGEST_CELL = 200
 LONGEST_SHOWN = 60
+LONGEST_TITLE = 200
 OLDEST = date(1990, 1, 1)
 
 
@@ -43,111 +45,89 @@ class Checked(NamedTuple):
 _NEEDED = ("party_name", "entity_code")
 
 
-def columns_of(definition: Definition, header: Sequence[str]) -> dict[str, int]:
-    """Which field stands in which column. A title of the scheme itself comes before what else people call it."""
-    titles = [folded(cell) for cell in header]
-    found: dict[str, int] = {}
+def _claims(definition: Definition) -> dict[str, tuple[int, str]]:
+    """By folded title, the field that it means. A title of the scheme comes before what else people call it."""
     wanted = [(field, [title]) for field, title in TITLES.items()]
     wanted += [(column.field, [column.title, column.english_title, column.field]) for column in definition.columns]
     wanted += [(field, [field, *ALIASES[field]]) for field in TITLES]
-    for field, names in wanted:
-        if field in found:
-            continue
-        for name in names:
-            at = next((i for i, title in enumerate(titles) if title == folded(name) and i not in found.values()), None)
-            if at is not None:
-                found[field] = at
-                break
-    return found
+    claims: dict[str, tuple[int, str]] = {}
+    for field, titles in wanted:
+        for name in titles:
+            claims.setdefault(folded(name), (len(claims), field))
+    return claims
 
 
-def is_header(definition: Definition) -> Callable[[Sequence[str]], bool]:
-    """Whether a line names the columns: whom it is about, and what is said of them."""
+def _found(claims: Mapping[str, tuple[int, str]], header: Sequence[str]) -> dict[str, int]:
+    best: dict[str, tuple[int, int]] = {}
+    for at, title in enumerate(header):
+        claim = claims.get(folded(title)) if 0 < len(title) <= LONGEST_TITLE else None
+        if claim and (claim[1] not in best or claim[0] < best[claim[1]][0]):
+            best[claim[1]] = claim[0], at
+    return {field: at for field, (_, at) in best.items()}
 
-    def looks_so(cells: Sequence[str]) -> bool:
-        if sum(1 for cell in cells if cell) < 2:
-            return False
-        found = columns_of(definition, cells)
+
+def columns_of(definition: Definition, header: Sequence[str]) -> dict[str, int]:
+    """Which field stands in which column."""
+    return _found(_claims(definition), header)
+
+
+def sense(definition: Definition) -> Sense:
+    """What the scheme knows of titles. A header names whom it is about, and what is said of them."""
+    claims = _claims(definition)
+
+    def is_header(cells: Sequence[str]) -> bool:
+        found = _found(claims, cells)
         about = any(field in found for field in _NEEDED)
         return about and len(found) >= 2 and ("grade" in found or "evaluated_on" in found)
 
-    return looks_so
+    def field(title: str) -> str | None:
+        claim = claims.get(folded(title)) if 0 < len(title) <= LONGEST_TITLE else None
+        return claim[1] if claim else None
 
-
-# ---- days -----------------------------------------------------------------------------------------------------------
-
-_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
-_DAY = re.compile(
-    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
-)
-_PLAIN = re.compile(r"(\d{4})(\d{2})(\d{2})")
-_CHINESE = re.compile(r"([〇零○一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日")
-_SERIAL = re.compile(r"(\d{5})(?:\.\d+)?")
-_EPOCH = date(1899, 12, 30)
-_YEARS = re.compile(r"(\d{1,2}|[一二三四五六七八九十])\s*年")
-_FOREVER = frozenset({"长期", "长期有效", "永久", "无固定期限"})
-
-
-def day(text: str) -> date | None:
-    """A day in any form that means only one: 2026-03-05, 2026.3.5, 2026年3月5日, 20260305, a spreadsheet's number."""
-    found = _DAY.fullmatch(text) or _PLAIN.fullmatch(text)
-    try:
-        if found:
-            return date(int(found[1]), int(found[2]), int(found[3]))
-        if _SERIAL.fullmatch(text):  # days since the end of 1899, as spreadsheets count
-            return _EPOCH + timedelta(days=int(text.partition(".")[0]))
-        written = _CHINESE.fullmatch(text)
-        if written:
-            return date(int(written[1].translate(_DIGITS)), _small(written[2]), _small(written[3]))
-    except ValueError:
-        return None
-    return None
-
-
-def _small(text: str) -> int:
-    """A Chinese number from 1 to 99."""
-    tens, ten, ones = text.partition("十")
-    if not ten:
-        return int(text.translate(_DIGITS))
-    return (int(tens.translate(_DIGITS)) if tens else 1) * 10 + (int(ones.translate(_DIGITS)) if ones else 0)
-
-
-def last_day(text: str, begins: date | None) -> tuple[date | None, bool]:
-    """The last day of a validity, and whether the text could be read: a day, two days, 3年, or 长期 (no end)."""
-    if text in _FOREVER:
-        return None, True
-    found = day(text)
-    if found:
-        return found, True
-    years = _YEARS.fullmatch(text)
-    if years and begins:
-        return months_after(begins, 12 * _small_or_digits(years[1])) - timedelta(days=1), True
-    for between in ("至", "到", "~", "～", "—", "--", " - ", "-"):
-        first, mark, second = text.rpartition(between)
-        if mark and day(first.strip()) and (end := day(second.strip())):
-            return end, True
-    return None, False
-
-
-def _small_or_digits(text: str) -> int:
-    return int(text) if text.isdigit() else _small(text)
+    return Sense(is_header, field)
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
-_BETWEEN = re.compile(r"[\s\-‐‑–—_.·'’`]+")
+_BETWEEN = re.compile(r"[\s\-‐‑‒–—―−_.·•'‘’`´\"“”]+")
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+")
-_GRADE_TAIL = re.compile(r"(?<=[A-Za-z0-9+\-])(级|等|级别)$")
+_GRADE_TAIL = re.compile(r"(?<=[A-Za-z0-9+\-])(级别|等级|级|等)$")
+_GRADE_ASIDE = re.compile(r"(?<=.)\(.*\)$|^信用(?:等级)?[:]?(?=[A-Za-z])")
+_NONE = frozenset(
+    {
+        "/",
+        "\\",
+        "-",
+        "--",
+        "---",
+        "—",
+        "——",
+        "–",
+        "无",
+        "暂无",
+        "N/A",
+        "n/a",
+        "NA",
+        "null",
+        "NULL",
+        "None",
+        "nan",
+        "NaN",
+        "#N/A",
+    }
+)
+"""What people write where there is nothing."""
 
 
 class Checker:
     """Checks rows of one file against one edition of a scheme. Keeps what it has read before, for values repeat."""
 
-    def __init__(self, definition: Definition, header: Sequence[str], today: date) -> None:
+    def __init__(self, definition: Definition, header: Sequence[str], today: date, epoch: date = EPOCH) -> None:
         self.definition = definition
         self.header = list(header)
         self.columns = columns_of(definition, header)
         self.today = today
+        self.epoch = epoch
         self._grades = {self._grade_key(grade.code): grade.code for grade in definition.grades}
         self._all_grades = "、".join(grade.code for grade in definition.grades)
         self._days: dict[str, tuple[str, str]] = {}
@@ -159,7 +139,8 @@ class Checker:
 
     @staticmethod
     def _grade_key(text: str) -> str:
-        return _GRADE_TAIL.sub("", tidy(text)).replace(" ", "").upper()
+        bare = _GRADE_ASIDE.sub("", "".join(tidy(text).replace("\N{MINUS SIGN}", "-").split()))
+        return _GRADE_TAIL.sub("", bare).upper()
 
     def _title(self, field: str) -> str:
         at = self.columns.get(field)
@@ -181,18 +162,23 @@ class Checker:
             if cell[:1] == "=":
                 faults.append(Found("", "formula"))
                 break
-        if code:
+        if code and code not in _NONE:
             code = self._code(code, faults)
-        elif not name:
+        elif not name or name in _NONE:
+            code = ""
             faults.append(Found("", "nothing_named"))
+        else:
+            code = ""
         grade = self._grade(grade, faults)
-        evaluated = self._day(begun, faults)
-        until = self._until(until, evaluated, faults)
+        evaluated = self._day("" if begun in _NONE else begun, faults)
+        until = self._until("" if until in _NONE else until, evaluated, faults)
+        if certificate in _NONE:
+            certificate = ""
         if certificate or self.definition.certificate:
             certificate = self._certificate(certificate, grade, evaluated, faults)
         details = self._details(cells, faults) if self._extra else ""
-        if not faults and code:
-            self._once(row.place, code, evaluated, faults)
+        if not faults:
+            self._once(row.place, code or names.fold(name), evaluated, faults)
         if len(name) > LONGEST_CELL:
             faults.append(Found(self._title("party_name"), "cell_long"))
         return Checked(row.place, name[:LONGEST_CELL], code, grade, evaluated, until, certificate, details, faults)
@@ -239,7 +225,7 @@ class Checker:
         return known[0]
 
     def _read_day(self, text: str) -> tuple[str, str]:
-        found = day(text)
+        found = day(text, self.epoch)
         if found is None:
             return "", "day_unreadable"
         if found > self.today:
@@ -263,7 +249,7 @@ class Checker:
         by_scheme = months_after(evaluated, months) if months else None
         if not text:
             return ((by_scheme - timedelta(days=1)).isoformat() if by_scheme else ""), None
-        end, readable = last_day(text, evaluated)
+        end, readable = last_day(text, evaluated, self.epoch)
         shown = text[:LONGEST_SHOWN]
         if not readable:
             return "", ("until_unreadable", shown, "")
@@ -301,13 +287,14 @@ class Checker:
         said: dict[str, Any] = {}
         for column, at in self._extra:
             text = tidy(cells[at]) if at is not None and at < len(cells) else ""
-            value = _extra_value(column, text, self.header[at] if at is not None else column.title, faults)
+            title = self.header[at] if at is not None else column.title
+            value = _extra_value(column, text, title, self.epoch, faults)
             if value and column.public:
                 said[column.title] = masking.masked(value) if column.type == "text" else value
         return json.dumps(said, ensure_ascii=False) if said else ""
 
-    def _once(self, place: str, code: str, evaluated: str, faults: list[Found]) -> None:
-        key = hash((code, evaluated))
+    def _once(self, place: str, about: str, evaluated: str, faults: list[Found]) -> None:
+        key = hash((about, evaluated))
         first = self._seen.setdefault(key, place)
         if first != place:
             faults.append(Found("", "twice", "", first))
@@ -317,7 +304,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,6})?")
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
 
 
-def _extra_value(column: Column, text: str, title: str, faults: list[Found]) -> str:
+def _extra_value(column: Column, text: str, title: str, epoch: date, faults: list[Found]) -> str:
     """What a further column says, as it is published."""
     if not text:
         if column.required:
@@ -335,7 +322,7 @@ def _extra_value(column: Column, text: str, title: str, faults: list[Found]) -> 
     elif column.type == "choice" and text not in column.choices:
         faults.append(Found(title, "cell_choice", shown, "、".join(column.choices[:12])))
     elif column.type == "date":
-        found = day(text)
+        found = day(text, epoch)
         if found is None:
             faults.append(Found(title, "cell_day", shown))
         return found.isoformat() if found else ""

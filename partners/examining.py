@@ -19,6 +19,8 @@ from partners.schemes import Definition
 
 MOST_MEMORY = 1_024 * 2**20
 """Address space of the child."""
+MOST_SECONDS = 600
+"""Processor time of the child; a million rows take a tenth of it."""
 AT_ONCE = 1_000
 
 
@@ -32,8 +34,15 @@ class Begun(NamedTuple):
 
 def examine(path: Path, form: str, definition: Definition, today: date) -> Iterator[Begun | list[Checked]]:
     """First the header, then the rows in the file's order, a thousand at a time. Raises Unreadable."""
-    setup = (str(path), form, definition.model_dump_json(), today.isoformat())
-    messages = _child(_check, setup)
+    return _parts(_child(_check, (str(path), form, definition.model_dump_json(), today.isoformat())))
+
+
+def examine_here(path: Path, form: str, definition: Definition, today: date) -> Iterator[Begun | list[Checked]]:
+    """The same in this process, without its limits: for files that we made ourselves."""
+    return _parts(_check(str(path), form, definition.model_dump_json(), today.isoformat()))
+
+
+def _parts(messages: Iterator[tuple[Any, ...]]) -> Iterator[Begun | list[Checked]]:
     for message in messages:
         if message[0] == "header":
             yield Begun(*message[1:])
@@ -67,7 +76,7 @@ def _child(work: Any, setup: tuple[str, str, str, str]) -> Iterator[tuple[Any, .
             if message[0] == "refused":
                 raise Unreadable(message[1], **message[2])
             yield message
-    except EOFError:  # it was ended for asking for more memory than it may have
+    except EOFError:  # it was ended for asking for more memory or time than it may have
         raise Unreadable("batch-bomb") from None
     finally:
         ours.close()
@@ -77,6 +86,7 @@ def _child(work: Any, setup: tuple[str, str, str, str]) -> Iterator[tuple[Any, .
 
 def _run(work: Any, setup: tuple[str, str, str, str], pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for message in work(*setup):
@@ -95,8 +105,8 @@ def _run(work: Any, setup: tuple[str, str, str, str], pipe: Connection) -> None:
 
 def _check(path: str, form: str, definition_json: str, today: str) -> Iterator[tuple[Any, ...]]:
     definition = Definition.model_validate_json(definition_json)
-    table = reading.read(Path(path), form, checking.is_header(definition))
-    checker = Checker(definition, table.header, date.fromisoformat(today))
+    table = reading.read(Path(path), form, checking.sense(definition))
+    checker = Checker(definition, table.header, date.fromisoformat(today), table.epoch)
     lacking = checking.missing(definition, checker.columns)
     if lacking:
         raise Unreadable("batch-columns-missing", columns="、".join(lacking))
@@ -117,7 +127,7 @@ def _plain(checked: Checked) -> tuple[Any, ...]:
 
 def _read(path: str, form: str, definition_json: str, _today: str) -> Iterator[tuple[Any, ...]]:
     definition = Definition.model_validate_json(definition_json)
-    table = reading.read(Path(path), form, checking.is_header(definition))
+    table = reading.read(Path(path), form, checking.sense(definition))
     yield "header", list(table.header)
     piece: list[tuple[str, list[str]]] = []
     for row in table.rows:

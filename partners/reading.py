@@ -1,29 +1,26 @@
-"""A batch's file as rows of text, read as a person would read it: runs in the child process (`partners.examining`).
+"""The rows of a batch's file as a person would read them: runs in the child process (`partners.examining`).
 
-Above the header may stand titles; merged cells count for each row that they cover; hidden sheets are none of it; a
-header that is repeated, blank lines and closing remarks are passed over. What a cell means is `partners.checking`'s.
+Here: what is a header and what is no row. Above the header may stand titles; it may have two lines; where it is
+repeated, blank lines and closing remarks are passed over. Files of text are opened by `partners.texts`, workbooks by
+`partners.workbooks`; what a cell means is `partners.checking`'s.
 """
 
-import codecs
-import csv
-import io
-import json
 import re
 import unicodedata
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from typing import NamedTuple
 
 MOST_COLUMNS = 300
 MOST_ROWS = 2_000_000
 TITLE_LINES = 30
 """How far down the header may stand."""
-MOST_UNPACKED = 1_024 * 2**20
 MOST_CELL = 20_000
-SAMPLE = 2**18
+"""Characters of a cell that are looked at."""
+EPOCH = date(1899, 12, 30)
+"""The day that spreadsheets number 0."""
 
 
 class Unreadable(Exception):
@@ -45,7 +42,13 @@ class Row(NamedTuple):
     """Why the row cannot be used whatever its cells say: `formula`, `json`, `encoding`."""
 
 
-IsHeader = Callable[[Sequence[str]], bool]
+class Sense(NamedTuple):
+    """What a scheme knows of titles."""
+
+    is_header: Callable[[Sequence[str]], bool]
+    """Whether a line names the columns."""
+    field: Callable[[str], str | None]
+    """The field that a column of this title holds."""
 
 
 class Table(NamedTuple):
@@ -53,309 +56,172 @@ class Table(NamedTuple):
 
     header: Sequence[str]
     rows: Iterator[Row]
+    epoch: date = EPOCH
+    """The day from which its numbers count days."""
 
 
-def read(path: Path, form: str, is_header: IsHeader) -> Table:
+def read(path: Path, form: str, sense: Sense) -> Table:
     """Open a file of this form (`csv`, `xlsx`, `jsonl`) and find its header. Raises Unreadable."""
+    from partners import texts, workbooks
+
     if form == "xlsx":
-        return _workbook(path, is_header)
-    if form == "jsonl":
-        return _json_lines(path, is_header)
-    return _under_header(((Row(str(number), cells)) for number, cells in _csv(path)), is_header)
+        return workbooks.read(path, sense)
+    return texts.read_json_lines(path, sense) if form == "jsonl" else texts.read_csv(path, sense)
+
+
+# ---- cells ----------------------------------------------------------------------------------------------------------
+
+_UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f]")
 
 
 def tidy(text: str) -> str:
-    """A cell in half width, without the blanks that nobody sees."""
-    if text.isascii():
-        return text.strip() if "\u00a0" not in text else text.replace("\u00a0", " ").strip()
-    return unicodedata.normalize("NFKC", text).replace("\u200b", "").replace("\ufeff", "").strip()
+    """A cell in half width, without the blanks and marks that nobody sees."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text[:MOST_CELL])).strip()
+
+
+_ENDS = re.compile(r"\(([起止始终至]|开始|截止|结束|终止)\)")
+_ASIDE = re.compile(r"\(.*?\)|\[.*?\]|【.*?】|<.*?>")
+_MARKS = re.compile(r"[\s*＊★:：、_/·.※\-\"']+")
+_NUMBERED = re.compile(r"^\d{1,2}(?=[^\d])")
 
 
 def folded(title: str) -> str:
-    """A column's title without what people add to it: blanks, marks, remarks in brackets, case."""
-    bare = re.sub(r"\(.*?\)|\[.*?\]|【.*?】", "", tidy(title))
-    return re.sub(r"[\s*＊:：、_/·.]+", "", bare).lower()
+    """A column's title without what people add to it: blanks, marks, numbers, remarks in brackets, case."""
+    bare = _ASIDE.sub("", _ENDS.sub(r"\1", tidy(title)))
+    return _NUMBERED.sub("", _MARKS.sub("", bare)).lower()
 
 
-_REMARK = re.compile(
-    r"(合计|总计|小计|共计|注[:：]|备注|说明|填表|制表|审核人|联系人|联系电话|填报|盖章|单位盖章|第\s*\d+\s*页)"
-)
+# ---- the header -----------------------------------------------------------------------------------------------------
 
 
-def _under_header(rows: Iterator[Row], is_header: IsHeader) -> Table:
-    nothing = True
+def under_header(rows: Iterator[Row], sense: Sense) -> Table:
+    """The table that begins within the first lines. Raises Unreadable: `batch-empty`, `batch-no-header`, too wide."""
+    lines: list[list[str]] = []
     for _, row in zip(range(TITLE_LINES), rows, strict=False):
-        nothing = False
-        _check_width(row.cells)
-        if is_header(row.cells):
-            header = [tidy(cell) for cell in row.cells]
-            return Table(header, _data(rows, header))
-    raise Unreadable("batch-empty" if nothing else "batch-no-header")
+        check_width(row.cells)
+        line = [tidy(cell) for cell in row.cells]
+        above = lines[-1] if lines else []
+        lines.append(line)
+        header = line
+        if not sense.is_header(line):
+            header = _joined(above, line, sense)
+            if not above or not sense.is_header(header):
+                continue
+        following = next(rows, None)
+        while following and _goes_on(header, below := [tidy(cell) for cell in following.cells], sense):
+            lines.append(below)
+            header = _joined(header, below, sense)
+            following = next(rows, None)
+        rest = chain([following], rows) if following else rows
+        return Table(header, _data(rest, header, lines, sense))
+    raise Unreadable("batch-no-header" if lines else "batch-empty")
 
 
-def _data(rows: Iterator[Row], header: Sequence[str]) -> Iterator[Row]:
+def _joined(above: Sequence[str], below: Sequence[str], sense: Sense) -> list[str]:
+    """One header of two lines: 有效期 above 止 is 有效期止, and what spans several columns counts for each."""
+    titles, over = [], ""
+    for at in range(max(len(above), len(below))):
+        upper = above[at] if at < len(above) else ""
+        lower = below[at] if at < len(below) else ""
+        over = upper or over
+        if not lower or lower == upper:
+            titles.append(upper)
+        elif sense.field(lower) and not sense.field(over + lower):
+            titles.append(lower)
+        else:
+            titles.append(over + lower)
+    return titles
+
+
+def _goes_on(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
+    """Whether the line below a header belongs to it: it names further columns and nobody."""
+    differing = [(upper, lower) for upper, lower in zip(header, below, strict=False) if lower and lower != upper]
+    if not differing or any(char.isdigit() for _, lower in differing for char in lower):
+        return False
+    if any(sense.field(upper) in {"party_name", "entity_code"} for upper, _ in differing):
+        return False
+    same = any(lower and lower == upper for upper, lower in zip(header, below, strict=False))
+    new = any(sense.field(title) for title in set(_joined(header, below, sense)) - set(header))
+    return (same or new) and sense.is_header(_joined(header, below, sense))
+
+
+def check_width(cells: Sequence[str]) -> None:
+    """Raises Unreadable where more columns are filled than a table for people has."""
+    if len(cells) > MOST_COLUMNS and any(cells[MOST_COLUMNS:]):
+        raise Unreadable("batch-too-wide", most=MOST_COLUMNS)
+
+
+# ---- what is no row -------------------------------------------------------------------------------------------------
+
+_SUM = re.compile(r"(合\s*计|总\s*计|小\s*计|共\s*计|累\s*计|本页小计|本页合计|total|sum)\s*:?", re.IGNORECASE)
+_REMARK = re.compile(
+    r"(合\s*计|总\s*计|小\s*计|共\s*计|注\s*\d?\s*[:.、]|备注|说明|填表|制表|审核|复核|经办|联系|填报|报送|盖章|单位盖章"
+    r"|负责人|单位负责人|数据来源|打印|附件?\s*\d?\s*:|[以共]\S{0,4}\s*\d+\s*[家户条个]|\(?以下(空白|无正文)"
+    r"|\(?[一二三四五六七八九十]{1,3}[)、.]|第\s*\d+\s*页)"
+)
+_SIGNED = re.compile(r"(填表|制表|填报|审核|复核|审批|经办|负责|联系|报送|盖章|打印|单位负责|日期|电话)[^\d:]{0,8}:")
+_FULL = 3
+
+
+def _data(rows: Iterator[Row], header: Sequence[str], lines: Sequence[Sequence[str]], sense: Sense) -> Iterator[Row]:
     width = len(header)
-    first = next((title for title in header if title), "")
+    passed = {_trimmed(line) for line in [*lines, header]}
+    unnamed = frozenset(at for at, title in enumerate(header) if not sense.field(title))
+    plain = _plain_start(passed)
+    closing = False
     for count, row in enumerate(rows):
         if count >= MOST_ROWS:
             raise Unreadable("batch-too-long", most=MOST_ROWS)
         cells = row.cells
         if len(cells) > width:
-            _check_width(cells)
-        if cells and first in cells and [tidy(cell) for cell in cells] == list(header):
+            check_width(cells)
+        if not closing and cells and plain(cells[0]) and len(cells) > 1 and cells[1][:1].isalnum():
+            yield row
             continue
-        if row.fault is None and not (len(cells) > 2 and cells[0] and cells[1]) and _is_remark(cells):
+        said = {at: text for at, cell in enumerate(cells) if cell and (text := tidy(cell))}
+        if not said and row.fault is None:
             continue
+        if said and (_trimmed([tidy(cell) for cell in cells]) in passed or _only_numbered(said, unnamed)):
+            continue
+        if said and _is_remark(list(dict.fromkeys(said.values())), closing=closing):
+            closing = True
+            continue
+        closing = closing and len(said) < _FULL
         yield row
 
 
-def _is_remark(cells: Sequence[str]) -> bool:
-    said = [cell for cell in cells if cell]
-    return not said or (len(said) <= 2 and _REMARK.match(tidy(said[0])) is not None)
+def _plain_start(passed: Iterable[Sequence[str]]) -> Callable[[str], bool]:
+    """A quick test that a row which begins with this cell, and has a second, is neither title nor remark."""
+    begun = {line[0] for line in passed if line}
+    leads = frozenset("合总小共累本注备说填制审复经联报盖单负数打附以第日电一二三四五六七八九十TtSs")
+
+    def plain(cell: str) -> bool:
+        lead = cell[:1]
+        return lead.isalnum() and lead not in leads and cell.rstrip() not in begun
+
+    return plain
 
 
-def _check_width(cells: Sequence[str]) -> None:
-    if len(cells) > MOST_COLUMNS and any(cells[MOST_COLUMNS:]):
-        raise Unreadable("batch-too-wide", most=MOST_COLUMNS)
+def _trimmed(line: Sequence[str]) -> tuple[str, ...]:
+    end = len(line)
+    while end and not line[end - 1]:
+        end -= 1
+    return tuple(line[:end])
 
 
-# ---- CSV ------------------------------------------------------------------------------------------------------------
+def _only_numbered(said: dict[int, str], unnamed: frozenset[int]) -> bool:
+    """A line of a form that nobody filled in: 序号 alone."""
+    at, text = next(iter(said.items()))
+    return len(said) == 1 and at in unnamed and len(text) <= 7 and text.isdigit()
 
 
-def _encoding(path: Path) -> str:
-    """UTF-8 strictly, GB18030 strictly, over a sample; of files that mix both, what most lines are in."""
-    with path.open("rb") as file:
-        sample = file.read(SAMPLE)
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if sample.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    whole = sample[: sample.rfind(b"\n") + 1] or sample
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            whole.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    lines = whole.split(b"\n")
-    return max(("utf-8", "gb18030"), key=lambda encoding: sum(_decodes(line, encoding) for line in lines))
-
-
-def _decodes(line: bytes, encoding: str) -> bool:
-    try:
-        line.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _lines(file: io.TextIOWrapper) -> Iterator[str]:
-    for line in file:
-        yield line.replace("\0", "") if "\0" in line else line
-
-
-def _csv(path: Path) -> Iterator[tuple[int, list[str]]]:
-    with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
-        head = file.read(8_192)
-        file.seek(0)
-        delimiter = max(",\t;|", key=head.count)
-        csv.field_size_limit(MOST_CELL * 10)
-        reader = csv.reader(_lines(file), delimiter=delimiter)
-        number = 0
-        try:
-            for cells in reader:
-                number += 1
-                if any(cells):
-                    yield number, cells
-        except csv.Error as error:
-            raise Unreadable("batch-quote", row=number + 1) from error
-
-
-# ---- JSON lines -----------------------------------------------------------------------------------------------------
-
-KEYS_FROM = 200
-
-
-def _json_lines(path: Path, is_header: IsHeader) -> Table:
-    objects = _objects(path)
-    head = [one for _, one in zip(range(KEYS_FROM), objects, strict=False)]
-    if not head:
-        raise Unreadable("batch-empty")
-    keys = list(dict.fromkeys(key for _, said in head if said for key in said))
-    _check_width(keys)
-    if not is_header(keys):
-        raise Unreadable("batch-no-header")
-
-    def rows() -> Iterator[Row]:
-        for part in (head, objects):
-            for place, said in part:
-                if said is None:
-                    yield Row(place, [], "json")
-                else:
-                    yield Row(place, [_text_of(said.get(key)) for key in keys])
-
-    return Table([tidy(key) for key in keys], _data(rows(), keys))
-
-
-def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    with path.open(encoding=_encoding(path), errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                said = json.loads(line)
-            except (ValueError, RecursionError):
-                said = None
-            yield str(number), said if isinstance(said, dict) else None
-
-
-def _text_of(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float):
-        return _cell(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-# ---- workbooks ------------------------------------------------------------------------------------------------------
-
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
-_RELATION = re.compile(r"\}id$")
-_FORMULA = re.compile(rb'<(?:x:)?c [^>]*?r="([A-Z]{1,3})([0-9]{1,7})"[^>]*>\s*<(?:x:)?f[ />]')
-_FAR = re.compile(rb'<(?:x:)?c [^>]*?r="([A-Z]{3})[0-9]')
-_LOW = re.compile(rb'<(?:x:)?row [^>]*?r="([0-9]{7,})"')
-_OVERLAP = 512
-
-
-class _Part(NamedTuple):
-    name: str
-    path: str
-    visible: bool
-
-
-def _workbook(path: Path, is_header: IsHeader) -> Table:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
-                raise Unreadable("batch-bomb")
-            parts = [part for part in _parts(archive) if part.visible]
-            formulas = {part.name: _formula_rows(archive, part.path) for part in parts}
-        workbook = CalamineWorkbook.from_path(str(path))
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, CalamineError, NotImplementedError) as error:
-        raise Unreadable("batch-broken") from error
-    found: list[tuple[str, Table]] = []
-    nothing = True
-    for part in parts:
-        try:
-            rows = _sheet(workbook, part.name, formulas[part.name])
-            found.append((part.name, _under_header(rows, is_header)))
-        except Unreadable as refusal:
-            if refusal.slug not in {"batch-empty", "batch-no-header"}:
-                raise
-            nothing = nothing and refusal.slug == "batch-empty"
-        except CalamineError as error:
-            raise Unreadable("batch-broken") from error
-    if not found:
-        raise Unreadable("batch-empty" if nothing else "batch-no-header")
-    return _together(found)
-
-
-def _together(found: list[tuple[str, Table]]) -> Table:
-    """The rows of all sheets that have a header, under the first one's: columns are found by their titles."""
-    header = list(found[0][1].header)
-    if len(found) == 1:
-        return Table(header, found[0][1].rows)
-    for _, table in found[1:]:
-        header += [title for title in table.header if title and title not in header]
-
-    def rows() -> Iterator[Row]:
-        for name, table in found:
-            columns = [table.header.index(title) if title in table.header else None for title in header]
-            for row in table.rows:
-                cells = [row.cells[at] if at is not None and at < len(row.cells) else "" for at in columns]
-                yield Row(f"{name}!{row.place}", cells, row.fault)
-
-    return Table(header, rows())
-
-
-def _parts(archive: zipfile.ZipFile) -> list[_Part]:
-    """The worksheets, in the order in which a person sees them."""
-    relations = {
-        one.get("Id"): one.get("Target", "")
-        for one in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 within the child's limits; expat expands no bombs
-    }
-    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314
-    parts = []
-    for sheet in (one for one in book.iter() if one.tag in (f"{_MAIN}sheet", f"{_STRICT}sheet")):
-        relation = next((value for key, value in sheet.attrib.items() if _RELATION.search(key)), None)
-        target = relations.get(relation, "").lstrip("/")
-        path = target if target.startswith("xl/") else f"xl/{target}"
-        if "worksheets" in path:
-            parts.append(_Part(sheet.get("name", ""), path, sheet.get("state", "visible") == "visible"))
-    return parts
-
-
-def _formula_rows(archive: zipfile.ZipFile, path: str) -> frozenset[int]:
-    """Rows with a cell that computes, read as a stream. Raises Unreadable for a cell in a corner nobody fills."""
-    rows: set[int] = set()
-    with archive.open(path) as stream:
-        kept = b""
-        while block := stream.read(2**20):
-            text = kept + block
-            for found in _FORMULA.finditer(text):
-                rows.add(int(found[2]))
-            if any(_column(far[1]) > 16_384 or _column(far[1]) > MOST_COLUMNS for far in _FAR.finditer(text)):
-                raise Unreadable("batch-too-wide", most=MOST_COLUMNS)
-            if any(int(low[1]) > MOST_ROWS for low in _LOW.finditer(text)):
-                raise Unreadable("batch-too-long", most=MOST_ROWS)
-            kept = text[-_OVERLAP:]
-    return frozenset(rows)
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
-
-
-def _sheet(workbook: Any, name: str, formulas: frozenset[int]) -> Iterator[Row]:
-    sheet = workbook.get_sheet_by_name(name)
-    merged = sorted((first, last) for first, last in (sheet.merged_cell_ranges or []) if last[0] > first[0])
-    spread: list[tuple[int, int, str]] = []
-    ahead = 0
-    for index, values in enumerate(sheet.iter_rows()):
-        cells = [_cell(value) if not isinstance(value, str) else value for value in values]
-        if ahead < len(merged) or spread:
-            spread = [one for one in spread if one[0] >= index]
-            for _, column, text in spread:
-                if column < len(cells) and not cells[column]:
-                    cells[column] = text
-            while ahead < len(merged) and merged[ahead][0][0] <= index:
-                (_, column), (last, last_column) = merged[ahead]
-                ahead += 1
-                if last_column == column and column < len(cells):
-                    spread.append((last, column, cells[column]))
-        if not any(cells):
-            continue
-        yield Row(str(index + 1), cells, "formula" if index + 1 in formulas else None)
-
-
-def _cell(value: Any) -> str:
-    """A cell as a person sees it: no exponent, no midnight behind a date."""
-    if isinstance(value, bool):
-        return "是" if value else "否"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return "" if isinstance(value, timedelta) else str(value)
+def _is_remark(said: Sequence[str], *, closing: bool) -> bool:
+    """`closing`: the row before was a remark, so that single lines go on with it."""
+    first = said[0]
+    if _SUM.fullmatch(first) or _SIGNED.match(first):
+        return True
+    if len(said) <= 2 and _REMARK.match(first):
+        return True
+    return closing and len(said) == 1 and not first.isascii()
