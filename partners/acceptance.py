@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 import structlog
 from sqlalchemy import delete, select, update
@@ -168,10 +167,8 @@ def forget(seqs: Iterable[int]) -> int:
     """Erase what is kept beside entries that were redacted. Returns how many."""
     gone = list(seqs)
     with db.writing() as session:
-        for table in (Evaluation, EvaluationReply):
-            session.execute(delete(table).where(_seq(table).in_(gone)))
+        session.execute(delete(Evaluation).where(Evaluation.seq.in_(gone)))
+        session.execute(delete(EvaluationReply).where(EvaluationReply.seq.in_(gone)))
+        about = update(Dispute).where(Dispute.entry_seq.in_(gone))
+        session.execute(about.values(grounds="", answer=None, decision=None))
     return len(gone)
-
-
-def _seq(table: Any) -> Any:
-    return table.seq

@@ -195,7 +195,10 @@ def _publish(organisation_id: str, scheme_id: str, name: str, rows: Rows) -> Non
 def _argue(business: str, other: str, reviewer: Officer) -> None:
     """The business answers its rating and objects; another's objection was decided before."""
     with db.reading() as session:
-        mine, theirs = evaluations.of_entity(session, business), evaluations.of_entity(session, other)
+        mine, theirs = (
+            [one for one in evaluations.of_entity(session, code) if one.payload.get("grade")]
+            for code in (business, other)
+        )
     if not mine or not theirs:
         return
     with db.writing() as session:

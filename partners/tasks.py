@@ -4,6 +4,7 @@ from typing import Any
 
 from partners import acceptance, callbacks, disputes, marking, scorecard, uploads
 from portal.kit import db, jobs
+from record import redaction
 
 
 @jobs.task(uploads.CHECK)
@@ -32,6 +33,12 @@ def retract(ids: list[Any]) -> None:
     """Withdraw the evaluations of batches that are taken back."""
     for batch_id in ids:
         acceptance.retract(batch_id)
+
+
+@jobs.task("partners.forget", on=redaction.REDACTED)
+def forget(seqs: list[Any]) -> None:
+    """Erase what is kept beside entries that were redacted."""
+    acceptance.forget(seqs)
 
 
 @jobs.task(callbacks.SEND)

@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import BigInteger, Index, String, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.kit import db
+from portal.kit import db, jobs
 from portal.kit.accounts import Officer
 from portal.kit.db import Base, UtcDateTime
 from portal.kit.errors import NotFound, PortalError
@@ -19,6 +19,8 @@ from record import acts, decisions, ledger, publication
 from record.models import LedgerEntry, Unmatched
 
 State = Literal["asked", "granted", "declined"]
+REDACTED = "entry.redacted"
+"""Tells whoever keeps something beside entries to erase it: numbers of entries."""
 
 
 class NothingToRedact(PortalError):
@@ -88,6 +90,7 @@ def grant(session: Session, officer: Officer, number: int) -> None:
         publication.withdraw(session, ledger.versions(session, asked.entry_seq), "redacted")
     seqs = ledger.redact(session, asked.entry_seq)
     session.execute(delete(Unmatched).where(Unmatched.seq.in_(seqs)))
+    jobs.after_commit(session, REDACTED, seqs)
     if code:
         publication.told(session, [code])
     acts.keep(session, "redaction_grant", about=entry_id, by=officer, reason=asked.reason)

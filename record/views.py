@@ -73,7 +73,9 @@ def headline(entry: publication.Published) -> str:
         if all(old is None for _, old, _ in moved):
             return i18n.gettext("Newly registered")
         return "、".join(label("registered", name) for name, _, _ in moved)
-    return str(entry.payload.get(kinds.HEADLINES[entry.kind]) or "")
+    line = str(entry.payload.get(kinds.HEADLINES[entry.kind]) or "")
+    grade = entry.payload.get("grade") if entry.kind == "evaluation" else None
+    return f"{grade} · {line}" if grade else line
 
 
 web.offer_to_templates(said=said, headline=headline, label=label, made_up_data=profile.made_up_data)

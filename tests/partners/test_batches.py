@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 import structlog
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from partners import acceptance
+from partners.models import Evaluation
 from portal.kit import db, jobs, keys
-from record import evaluations
+from portal.kit.accounts import Officer
+from record import evaluations, redaction
 from tests import members
 from tests.partners import batches
 from tests.partners.batches import BATCHES, act, as_csv, see, send
@@ -260,3 +263,19 @@ def test_a_file_that_is_no_table_is_refused_with_what_to_do(client: TestClient, 
     refused = see(client, key, batch)
     assert refused["status"] == "refused"
     assert refused["problem"]["remedy"]
+
+
+def test_what_is_redacted_in_the_ledger_is_erased_beside_it_too(client: TestClient, key: str) -> None:
+    said = batches.rows(2)
+    batches.published(client, key, said)
+    with db.reading() as session:
+        (entry,) = evaluations.of_entity(session, said[0]["统一社会信用代码"])
+    clerk, reviewer = (Officer(number, "王", "市场监管局", None, frozenset(["clerk", "reviewer"])) for number in (1, 2))
+    with db.writing() as session:
+        number = redaction.ask(session, clerk, entry.seq, "依法应当删除该条评价").id
+    with db.writing() as session:
+        redaction.grant(session, reviewer, number)
+    jobs.drain()
+    with db.reading() as session:
+        left = list(session.scalars(select(Evaluation.entity_code)))
+    assert left == [said[1]["统一社会信用代码"]]
