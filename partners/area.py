@@ -10,8 +10,11 @@ from partners import (
     entrance,
     office,
     organisation_office,
+    panel,
+    public_api,
     ratings_office,
     tasks,
+    views,
     wordings,
 )
 from portal.kit.area import Area
@@ -28,8 +31,11 @@ AREA = Area(
         ratings_office.router,
         organisation_office.router,
         board.router,
+        views.router,
     ),
     desk=(desk.router, board_desk.router),
     queues=lambda session, officer: [*desk.queues(session, officer), *board_desk.queues(session, officer)],
-    api=(api.router,),
+    api=(api.router, public_api.router),
+    panels=panel.of,
+    panelled_kinds=("evaluation",),
 )

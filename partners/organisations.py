@@ -48,6 +48,8 @@ STATES: Labels = {
     "refused": ("未通过", "Refused"),
 }
 INVITATION_LASTS = timedelta(days=14)
+_RESERVED = frozenset({"apply", "papers", "rules", "schemes"})
+"""Words that stand in the place of an id in public addresses."""
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,38})[a-z0-9]")
 
 
@@ -171,7 +173,7 @@ def add(
 
     `id_`: 3 to 40 of a-z, 0-9 and the hyphen. `by` None: the operator's command line.
     """
-    if not _ID.fullmatch(id_):
+    if not _ID.fullmatch(id_) or id_ in _RESERVED:
         raise ValueError("an id is 3 to 40 of a-z, 0-9 and -, such as demo-association")
     if session.get(Organisation, id_) is not None:
         raise OrganisationTaken

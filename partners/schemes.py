@@ -327,6 +327,15 @@ def of(session: Session, organisation_id: str) -> list[Scheme]:
     return list(session.scalars(asked))
 
 
+def of_all(session: Session, organisation_ids: Sequence[str]) -> dict[str, list[Scheme]]:
+    """The schemes in force of these organisations."""
+    asked = select(Scheme).where(Scheme.organisation_id.in_(organisation_ids), Scheme.current.is_not(None))
+    found: dict[str, list[Scheme]] = {}
+    for one in session.scalars(asked.order_by(Scheme.id)):
+        found.setdefault(one.organisation_id, []).append(one)
+    return found
+
+
 def in_force(session: Session, organisation: Organisation, scheme_id: str) -> tuple[Scheme, SchemeVersion]:
     """One of the organisation's schemes and its edition in force. Raises SchemeUnknown, also for somebody else's."""
     scheme = session.get(Scheme, scheme_id)

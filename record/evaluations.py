@@ -172,14 +172,24 @@ def as_known_on(session: Session, code: str, moment: datetime) -> list[WasKnown]
 
 
 def penalised_after(session: Session, rated: Sequence[tuple[str, date, date]]) -> list[bool]:
-    """For each (code, day, end): whether a published penalty of that entity lies after the day, up to the end.
+    """For each (code, day, end): whether a penalty of that entity lies after the day, up to the end. For counts only.
 
-    At most a thousand. Only what is published counts: a repaired penalty is used for nothing.
+    At most a thousand. Counted is what is published, or was until its term ended; what was repaired, annulled or
+    rightly objected to is used for nothing (信用修复管理办法), and what was never public is not counted either.
     """
-    asked = select(PUBLISHED.c.entity_code, PUBLISHED.c.occurred_on).where(
-        PUBLISHED.c.entity_code.in_({code for code, _, _ in rated}), PUBLISHED.c.kind == "penalty"
-    )
+    gone = aliased(LedgerEntry)
+    ended = gone.payload["because"].as_string() == "closed"
+    asked = (
+        select(LedgerEntry.entity_code, LedgerEntry.occurred_on)
+        .outerjoin(gone, gone.seq == LedgerEntry.withdrawn_by)
+        .where(
+            db.one_of(session, _CODE, {code for code, _, _ in rated}), LedgerEntry.kind == "penalty",
+            LedgerEntry.visibility == "public", LedgerEntry.superseded_by.is_(None),
+            LedgerEntry.shown_from.is_(None), or_(LedgerEntry.withdrawn_by.is_(None), ended),
+        )
+    )  # fmt: skip
     days: dict[str, list[date]] = {}
     for code, day in session.execute(asked):
-        days.setdefault(code, []).append(day)
-    return [any(day < one <= end for one in days.get(code, ()) if one) for code, day, end in rated]
+        if day:
+            days.setdefault(str(code), []).append(day)
+    return [any(day < one <= end for one in days.get(code, ())) for code, day, end in rated]

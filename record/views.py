@@ -1,5 +1,6 @@
 """Pages about one entity, and lists of published entries."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 from urllib.parse import quote
@@ -7,9 +8,13 @@ from urllib.parse import quote
 from fastapi import Path as InPath
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
 from portal.kit import db, errors, i18n, limits, shapes, web
+from portal.kit.area import Area, Panel
 from portal.kit.limits import door
 from record import browsing, codes, entities, feeds, kinds, ledger, profile, publication, signed
 
@@ -78,7 +83,16 @@ def headline(entry: publication.Published) -> str:
     return f"{grade} · {line}" if grade else line
 
 
-web.offer_to_templates(said=said, headline=headline, label=label, made_up_data=profile.made_up_data)
+@pass_context
+def _show_panel(context: Context, panel: Panel) -> Markup:
+    """A panel of another area, as that renders it."""
+    template = context.environment.get_template(panel.template)
+    return Markup(template.render(request=context["request"], language=context["language"], **panel.values))  # noqa: S704 rendered with autoescape
+
+
+web.offer_to_templates(
+    show_panel=_show_panel, said=said, headline=headline, label=label, made_up_data=profile.made_up_data
+)
 
 
 @router.get("/entities/{code}")
@@ -88,7 +102,10 @@ def entity(request: Request, session: web.ReadingSession, code: str) -> Response
     if code != file.entity.code:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/entities/{quote(file.entity.code)}{query}", status_code=301)
-    return web.page(request, "record/entity.html", file=file, today=db.now())
+    areas: Sequence[Area] = request.app.state.areas
+    panels = [panel for area in areas if area.panels for panel in area.panels(session, file.entity.code)]
+    elsewhere = {kind for area in areas for kind in area.panelled_kinds} if panels else set()
+    return web.page(request, "record/entity.html", file=file, today=db.now(), panels=panels, elsewhere=elsewhere)
 
 
 # ---- an entity's entries, and lists ---------------------------------------------------------------------------------

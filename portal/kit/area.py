@@ -1,7 +1,8 @@
 """What an area of the house brings to the whole: listed by `app`, `worker`, `cli` and `pages`, and by nothing else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
@@ -29,6 +30,14 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """A section that an area adds to an entity's page: a template, and what it needs."""
+
+    template: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Area:
     """One area's contributions. Its `tasks` module registers its jobs when the area is imported."""
 
@@ -43,5 +52,9 @@ class Area:
     """What waits for this officer, as far as their roles reach."""
     figures: Callable[[Session, Officer], Sequence[Figure]] | None = None
     """Numbers that this officer's desk shows."""
+    panels: Callable[[Session, str], Sequence[Panel]] | None = None
+    """Sections about the entity with this code."""
+    panelled_kinds: Sequence[str] = field(default_factory=tuple)
+    """Kinds of entries that the panels show, so that the page need not show them twice."""
     warm: Callable[[], None] | None = None
     """Gets ready what the first visitor would otherwise wait for; runs in a thread of its own after the start."""
