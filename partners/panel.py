@@ -57,7 +57,7 @@ def of(session: Session, code: str) -> Sequence[Panel]:
 
 
 def ratings(session: Session, code: str) -> list[Rated]:
-    """An entity's evaluations by scheme, the scheme with the latest first."""
+    """An entity's evaluations by scheme: grades before counts, of these the latest first."""
     found = evaluations.of_entity(session, code)
     if not found:
         return []
@@ -74,7 +74,8 @@ def ratings(session: Session, code: str) -> list[Rated]:
             replies.get(one.seq), about.get(one.seq),
         )  # fmt: skip
         by_scheme.setdefault(one.payload["scheme"], []).append(rating)
-    return [_rated(scheme_id, each) for scheme_id, each in by_scheme.items()]
+    rated = [_rated(scheme_id, each) for scheme_id, each in by_scheme.items()]
+    return sorted(rated, key=lambda one: one.current is None or one.current.place is None)  # grades before counts
 
 
 def _rated(scheme_id: str, each: Sequence[Rating]) -> Rated:
