@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint format bench bench-record messages lock clean
+.PHONY: help install run test soak lint format bench bench-record bench-partners messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ bench: .venv/.dev ## measure: make bench REGISTRY=FILE CASES=FILE [SCALE=3000000
 
 bench-record: .venv/.dev .venv/.system ## measure the supervision record on both databases: make bench-record [ENTRIES=1000000]
 	@$(BIN)/python -m bench.record $(if $(ENTRIES),--entries $(ENTRIES))
+
+bench-partners: .venv/.dev ## measure the check of partners' batches beside frictionless: make bench-partners [ROWS=1000000]
+	@$(BIN)/python -m bench.partners $(if $(ROWS),--rows $(ROWS))
 
 lock: .venv/.dev ## choose new versions of everything and lock them
 	@cd requirements && for part in uv runtime dev; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \

@@ -58,12 +58,25 @@ def _claims(definition: Definition) -> dict[str, tuple[int, str]]:
 
 
 def _found(claims: Mapping[str, tuple[int, str]], header: Sequence[str]) -> dict[str, int]:
-    best: dict[str, tuple[int, int]] = {}
+    best: dict[str, tuple[int, int, int]] = {}
     for at, title in enumerate(header):
-        claim = claims.get(folded(title)) if 0 < len(title) <= LONGEST_TITLE else None
-        if claim and (claim[1] not in best or claim[0] < best[claim[1]][0]):
-            best[claim[1]] = claim[0], at
-    return {field: at for field, (_, at) in best.items()}
+        claim = _claim(claims, title)
+        if claim:
+            year = _YEAR.match(tidy(title))
+            rank = claim[0], -int(year[1]) if year else 0, at
+            best[claim[1]] = min(best.get(claim[1], rank), rank)
+    return {field: rank[-1] for field, rank in best.items()}
+
+
+_YEAR = re.compile(r"(\d{4})年")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z ]*")
+
+
+def _claim(claims: Mapping[str, tuple[int, str]], title: str) -> tuple[int, str] | None:
+    """What a title means; one in two languages means what its Chinese part does."""
+    if not 0 < len(title) <= LONGEST_TITLE:
+        return None
+    return claims.get(folded(title)) or (None if title.isascii() else claims.get(folded(_LATIN.sub("", tidy(title)))))
 
 
 def columns_of(definition: Definition, header: Sequence[str]) -> dict[str, int]:
@@ -81,7 +94,7 @@ def sense(definition: Definition) -> Sense:
         return about and len(found) >= 2 and ("grade" in found or "evaluated_on" in found)
 
     def field(title: str) -> str | None:
-        claim = claims.get(folded(title)) if 0 < len(title) <= LONGEST_TITLE else None
+        claim = _claim(claims, title)
         return claim[1] if claim else None
 
     return Sense(is_header, field)
@@ -90,8 +103,10 @@ def sense(definition: Definition) -> Sense:
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 _BETWEEN = re.compile(r"[\s\-‐‑‒–—―−_.·•'‘’`´\"“”]+")
+_INSIDE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
+"""A code with words around it: 代码：…, …(1-1)."""
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+")
-_GRADE_TAIL = re.compile(r"(?<=[A-Za-z0-9+\-])(级别|等级|级|等)$")
+_GRADE_TAIL = re.compile(r"(?<=[A-Za-z0-9+\-])(级别|等级|级企业|级单位|级|等)$")
 _GRADE_ASIDE = re.compile(r"(?<=.)\(.*\)$|^信用(?:等级)?[:]?(?=[A-Za-z])")
 _NONE = frozenset(
     {
@@ -153,7 +168,7 @@ class Checker:
         cells = row.cells
         width = len(cells)
         name, code, grade, begun, until, certificate = (
-            tidy(cells[at]) if -1 < at < width and cells[at] else "" for at in self._at
+            tidy(cells[at]).lstrip("'‘’`") if -1 < at < width and cells[at] else "" for at in self._at
         )
         faults: list[Found] = []
         if "\ufffd" in name or "\ufffd" in grade:
@@ -188,6 +203,9 @@ class Checker:
         code = code.upper()
         if codes.is_valid(code):
             return code
+        inside = _INSIDE.findall(text.upper())
+        if len(inside) == 1 and codes.is_valid(inside[0]):
+            return str(inside[0])
         if _ROUNDED.fullmatch(text) or (len(code) == 18 and code.isdigit() and code.endswith("000")):
             faults.append(Found(self._title("entity_code"), "code_number", text[:LONGEST_SHOWN]))
         elif (like := codes.repaired(code)) is not None:

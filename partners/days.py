@@ -8,7 +8,7 @@ from partners.reading import EPOCH
 from record.publication import months_after
 
 _DIGITS = str.maketrans("〇零○OoＯ一二三四五六七八九", "000000123456789")
-_BREAK = r"\s*[-/.年。．‐‑‒–—−]\s*"
+_BREAK = r"(?:\s*[-/.,、\\年。．‐‑‒–—−]\s*|\s+)"
 _WRITTEN = rf"(\d{{4}}){_BREAK}(\d{{1,2}})(?:{_BREAK}|\s*月\s*)(\d{{1,2}})(?:\s*[日号])?(?![\d年月])"
 _TIME = r"(?:[ T]*(?:上午|下午)?\s*\d{1,2}[:时]\d{2}(?:[:分]\d{2}(?:\.\d+)?秒?|分)?(\s*Z|\s*[+-]\d{2}:?\d{2})?)?"
 _WEEKDAY = r"(?:\s*\(?(?:星期|周)[一二三四五六日天]\)?)?"
@@ -19,8 +19,9 @@ _CHINESE = re.compile(
 )
 _SERIAL = re.compile(r"(\d{5})(?:\.\d+)?")
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+_FORMAL = str.maketrans("零壹贰叁肆伍陆柒捌玖拾", "〇一二三四五六七八九十")
 _DAY_FIRST = re.compile(r"(\d{1,2})[ -]([A-Za-z]{3})[a-z]*\.?,?[ -](\d{4})")
-_MONTH_FIRST = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}),? (\d{4})")
+_MONTH_FIRST = re.compile(r"(?:[A-Za-z]{3},? )?([A-Za-z]{3})[a-z]*\.? (\d{1,2}),? (\d{4})")
 _BEIJING = timezone(timedelta(hours=8))
 _SHIFTED = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})")
 
@@ -31,6 +32,9 @@ _FOREVER = frozenset(
 )
 _ONE = re.compile(rf"{_WRITTEN}|(?<!\d)(\d{{4}})(\d{{2}})(\d{{2}})(?!\d)|{_CHINESE.pattern}")
 _AROUND = re.compile(r"(有效期|[自从由起始截止至到于前日内为:~～\-‐‑‒–—−_,;/()\s]|to|until|from)*")
+
+
+_ASIDE = re.compile(r"\((有效期)?[^()\d]{0,3}\d{0,2}个?[年月]?\)")
 
 
 def day(text: str, epoch: date = EPOCH) -> date | None:
@@ -61,7 +65,7 @@ def _shifted(text: str) -> date | None:
 
 
 def _in_words(text: str) -> date | None:
-    if found := _CHINESE.fullmatch(text):
+    if found := _CHINESE.fullmatch(text.translate(_FORMAL)):
         return date(int(found[1].translate(_DIGITS)), _small(found[2]), _small(found[3]))
     if (found := _DAY_FIRST.fullmatch(text)) and found[2].lower() in _MONTHS:
         return date(int(found[3]), _MONTHS[found[2].lower()], int(found[1]))
@@ -104,7 +108,7 @@ def _months(text: str) -> int:
 def _of_two(text: str) -> tuple[date | None, bool]:
     """2026.3.5-2029.3.4, 自2026年3月5日至长期, 至2029年3月4日止."""
     written = [day(one[0]) for one in _ONE.finditer(text)]
-    left = _ONE.sub(" ", text)
+    left = _ASIDE.sub(" ", _ONE.sub(" ", text))
     if not written or len(written) > 2 or None in written:
         return None, False
     if len(written) == 1 and re.search(r"长期|永久", left):

@@ -20,7 +20,7 @@ MARKED, REJECTS = "marked.xlsx", "rejects.csv"
 PLACE, PROBLEM = "行号", "问题与改法"
 """Titles of the two columns that are added."""
 MOST_SHEET_ROWS = 1_048_576
-_COMPUTES = ("=", "+", "-", "@", "\t", "\r")
+_COMPUTES = frozenset("=+-@＝＋－＠")
 
 
 def mark(batch_id: str) -> None:
@@ -102,7 +102,8 @@ def _write(
     with table.open("w", encoding="utf-8-sig", newline="") as file:
         rejects = csv.writer(file)
         place, titles, problem = header
-        sheet.write_row(0, 0, [place, problem, *titles], bold)
+        for column, title in enumerate((place, problem, *titles)):
+            sheet.write_string(0, column, title, bold)
         rejects.writerow([place, problem, *map(harmless, titles)])
         for number, (place, cells, said) in enumerate(rows, start=1):
             if number < MOST_SHEET_ROWS:
@@ -113,10 +114,13 @@ def _write(
                     if cell:
                         sheet.write_string(number, column, cell)
             if said:
-                rejects.writerow([place, said.replace("\n", " "), *map(harmless, cells)])
+                rejects.writerow(map(harmless, (place, said.replace("\n", " "), *cells)))
     book.close()
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet program takes for a formula (CWE-1236)."""
-    return f"'{cell}" if cell.startswith(_COMPUTES) else cell
+    """A cell that no spreadsheet program takes for a formula (CWE-1236), whatever blanks stand before it."""
+    if not cell or cell[0].isalnum():
+        return cell
+    bare = cell.strip()
+    return f"'{cell}" if cell[0] in "\t\r\n" or (bare and bare[0] in _COMPUTES) else cell

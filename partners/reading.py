@@ -7,7 +7,7 @@ repeated, blank lines and closing remarks are passed over. Files of text are ope
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -84,7 +84,7 @@ def tidy(text: str) -> str:
 _ENDS = re.compile(r"\(([起止始终至]|开始|截止|结束|终止)\)")
 _ASIDE = re.compile(r"\(.*?\)|\[.*?\]|【.*?】|<.*?>")
 _MARKS = re.compile(r"[\s*＊★:：、_/·.※\-\"']+")
-_NUMBERED = re.compile(r"^\d{1,2}(?=[^\d])")
+_NUMBERED = re.compile(r"^(\d{1,2}(?=[^\d年])|\d{4}年度?|本(年度?|次|期)(?=.))")
 
 
 def folded(title: str) -> str:
@@ -113,6 +113,8 @@ def under_header(rows: Iterator[Row], sense: Sense) -> Table:
         while following and _goes_on(header, below := [tidy(cell) for cell in following.cells], sense):
             lines.append(below)
             header = _joined(header, below, sense)
+            following = next(rows, None)
+        while following and _explains(header, [tidy(cell) for cell in following.cells], sense):
             following = next(rows, None)
         rest = chain([following], rows) if following else rows
         return Table(header, _data(rest, header, lines, sense))
@@ -147,6 +149,22 @@ def _goes_on(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
     return (same or new) and sense.is_header(_joined(header, below, sense))
 
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def _explains(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
+    """Whether a line below the header only says what goes where: in another language, by number, or as hints."""
+    said = [cell.strip("() ") for cell in below if cell]
+    if len(said) > 1 and said == [str(number) for number in range(1, len(said) + 1)]:
+        return True
+    if sense.is_header(below):
+        return True
+    under = {field: cell for title, cell in zip(header, below, strict=False) if (field := sense.field(title)) and cell}
+    code, day = under.get("entity_code", ""), under.get("evaluated_on", "")
+    hints = bool(_CHINESE.search(code)) and bool(_CHINESE.match(day) or "Y" in day.upper())
+    return hints or _EXAMPLE.match(under.get("party_name", "")) is not None
+
+
 def check_width(cells: Sequence[str]) -> None:
     """Raises Unreadable where more columns are filled than a table for people has."""
     if len(cells) > MOST_COLUMNS and any(cells[MOST_COLUMNS:]):
@@ -155,22 +173,29 @@ def check_width(cells: Sequence[str]) -> None:
 
 # ---- what is no row -------------------------------------------------------------------------------------------------
 
+_EXAMPLE = re.compile(r"\(?(示例|样例|范例|例如|填写示例|举例)[,:)(]|(示例|样例)$")
 _SUM = re.compile(r"(合\s*计|总\s*计|小\s*计|共\s*计|累\s*计|本页小计|本页合计|total|sum)\s*:?", re.IGNORECASE)
 _REMARK = re.compile(
     r"(合\s*计|总\s*计|小\s*计|共\s*计|注\s*\d?\s*[:.、]|备注|说明|填表|制表|审核|复核|经办|联系|填报|报送|盖章|单位盖章"
     r"|负责人|单位负责人|数据来源|打印|附件?\s*\d?\s*:|[以共]\S{0,4}\s*\d+\s*[家户条个]|\(?以下(空白|无正文)"
-    r"|\(?[一二三四五六七八九十]{1,3}[)、.]|第\s*\d+\s*页)"
+    r"|\(?[一二三四五六七八九十]{1,3}[)、.]|第\s*\d+\s*页|notes?\s*:|remarks?\s*:|prepared by|signed|page \d)",
+    re.IGNORECASE,
 )
 _SIGNED = re.compile(r"(填表|制表|填报|审核|复核|审批|经办|负责|联系|报送|盖章|打印|单位负责|日期|电话)[^\d:]{0,8}:")
 _FULL = 3
+"""Cells with which a line is a row again."""
+_WORDS = 4
+"""Characters that are no grade: a line of these alone, where neither name nor code stands, is a signature or a day."""
 
 
 def _data(rows: Iterator[Row], header: Sequence[str], lines: Sequence[Sequence[str]], sense: Sense) -> Iterator[Row]:
     width = len(header)
     passed = {_trimmed(line) for line in [*lines, header]}
+    about = frozenset(at for at, title in enumerate(header) if sense.field(title) in {"party_name", "entity_code"})
     unnamed = frozenset(at for at, title in enumerate(header) if not sense.field(title))
     plain = _plain_start(passed)
     closing = False
+    order: list[int] | None = None
     for count, row in enumerate(rows):
         if count >= MOST_ROWS:
             raise Unreadable("batch-too-long", most=MOST_ROWS)
@@ -178,23 +203,37 @@ def _data(rows: Iterator[Row], header: Sequence[str], lines: Sequence[Sequence[s
         if len(cells) > width:
             check_width(cells)
         if not closing and cells and plain(cells[0]) and len(cells) > 1 and cells[1][:1].isalnum():
-            yield row
+            yield row if order is None else _ordered(row, order)
             continue
         said = {at: text for at, cell in enumerate(cells) if cell and (text := tidy(cell))}
         if not said and row.fault is None:
             continue
-        if said and (_trimmed([tidy(cell) for cell in cells]) in passed or _only_numbered(said, unnamed)):
+        line = [said.get(at, "") for at in range(len(cells))]
+        if said and (_trimmed(line) in passed or _only_numbered(said, unnamed)):
             continue
-        if said and _is_remark(list(dict.fromkeys(said.values())), closing=closing):
+        if len(said) > 1 and sense.is_header(line):
+            order = _order(header, line, sense)
+            continue
+        if said and _is_remark(said, about, closing=closing):
             closing = True
             continue
         closing = closing and len(said) < _FULL
-        yield row
+        yield row if order is None else _ordered(row, order)
+
+
+def _order(header: Sequence[str], again: Sequence[str], sense: Sense) -> list[int]:
+    """Where each column of the header stands from here on: a table below the first may have them in another order."""
+    new = {sense.field(title) or title: at for at, title in reversed(list(enumerate(again))) if title}
+    return [new.get(sense.field(title) or title, -1) if title else -1 for title in header]
+
+
+def _ordered(row: Row, order: Sequence[int]) -> Row:
+    return row._replace(cells=[row.cells[at] if 0 <= at < len(row.cells) else "" for at in order])
 
 
 def _plain_start(passed: Iterable[Sequence[str]]) -> Callable[[str], bool]:
     """A quick test that a row which begins with this cell, and has a second, is neither title nor remark."""
-    begun = {line[0] for line in passed if line}
+    begun = {cell for line in passed for cell in line}
     leads = frozenset("合总小共累本注备说填制审复经联报盖单负数打附以第日电一二三四五六七八九十TtSs")
 
     def plain(cell: str) -> bool:
@@ -217,10 +256,13 @@ def _only_numbered(said: dict[int, str], unnamed: frozenset[int]) -> bool:
     return len(said) == 1 and at in unnamed and len(text) <= 7 and text.isdigit()
 
 
-def _is_remark(said: Sequence[str], *, closing: bool) -> bool:
-    """`closing`: the row before was a remark, so that single lines go on with it."""
+def _is_remark(cells: Mapping[int, str], about: frozenset[int], *, closing: bool) -> bool:
+    """`about`: columns that say whom a row is about. `closing`: a remark stood before; single lines go on with it."""
+    said = list(dict.fromkeys(cells.values()))
     first = said[0]
-    if _SUM.fullmatch(first) or _SIGNED.match(first):
+    if len(said) == 1 and (first.endswith("。") or (about.isdisjoint(cells) and len(first) >= _WORDS)):
+        return True
+    if _EXAMPLE.match(first) or _SUM.fullmatch(first) or _SIGNED.match(first):
         return True
     if len(said) <= 2 and _REMARK.match(first):
         return True

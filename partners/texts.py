@@ -192,7 +192,7 @@ def read_json_lines(path: Path, sense: Sense) -> Table:
 
 
 def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Each line's number and object; None: it is none. A list with an object on each line is taken for lines."""
+    """Each line's number and object; None: it is none. A list of objects is taken for lines."""
     for number, line in enumerate(lines(path), start=1):
         bare = line.strip("\ufeff \t\r\n")
         if bare in {"", "[", "]"}:
@@ -201,7 +201,10 @@ def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
             said = json.loads(bare.removesuffix(","))
         except (ValueError, RecursionError):
             said = None
-        yield str(number), said if isinstance(said, dict) else None
+        if isinstance(said, list) and number == 1 and said and all(isinstance(one, dict) for one in said):
+            yield from ((str(at), one) for at, one in enumerate(said, start=1))
+        else:
+            yield str(number), said if isinstance(said, dict) else None
 
 
 def _text_of(value: object) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from python_calamine import CalamineError, CalamineWorkbook
+
 from partners.reading import EPOCH, MOST_COLUMNS, MOST_ROWS, Row, Sense, Table, Unreadable, folded, under_header
 
 MOST_UNPACKED = 1_024 * 2**20
@@ -33,8 +35,9 @@ _COLUMN = re.compile(rb"<(?:[\w.-]+:)?col\s([^>]*)>")
 _ATTRIBUTE = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 
 
-# What zipfile raises for packages that are cut off, encrypted or compressed in an unknown way; calamine's are OSErrors.
+# zipfile raises all of these for packages that are cut off, encrypted or compressed in an unknown way.
 _BROKEN = (
+    CalamineError,
     zipfile.BadZipFile,
     zlib.error,
     ElementTree.ParseError,
@@ -60,8 +63,6 @@ class _Scan(NamedTuple):
 
 def read(path: Path, sense: Sense) -> Table:
     """The rows of all visible sheets that have a header. Raises Unreadable."""
-    from python_calamine import CalamineWorkbook
-
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:

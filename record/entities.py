@@ -155,7 +155,7 @@ def briefly(session: Session, wanted: Collection[str]) -> dict[str, Brief]:
     if not wanted:
         return {}
     asked = select(_TABLE.c.code, _TABLE.c.name, _TABLE.c.district, _TABLE.c.industry)
-    rows = session.execute(asked.where(db.one_of(session, _TABLE.c.code, wanted)))
+    rows = session.execute(asked.where(db.one_of(session, _TABLE.c.code, wanted))).all()
     return {code: Brief(name, district, industry) for code, name, district, industry in rows}
 
 

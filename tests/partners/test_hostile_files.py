@@ -1,4 +1,4 @@
-"""Files that mean harm, or are no tables at all, are refused in a sentence: no crash, no hang, no memory without end."""
+"""Files that mean harm, or are no tables, are refused in a sentence: no crash, no hang, no memory without end."""
 
 import json
 import resource
@@ -16,6 +16,7 @@ from tests.partners import workbook
 from tests.partners.test_reading import CODES, DEFINITION, NAMES, TITLES, TODAY, as_csv, faults, refusal, right
 
 MB = 2**20
+A_LINE = json.dumps(dict(zip(TITLES, right(0), strict=True)))
 HEADER = workbook.row(1, *TITLES) + workbook.row(2, *right(0))
 
 
@@ -102,9 +103,8 @@ def test_a_long_text_between_two_tags_is_refused(tmp_path: Path) -> None:
 def test_a_list_of_a_million_sheets_or_of_three_hundred_is_refused(tmp_path: Path) -> None:
     for count in (300, 1_000_000):
         listed = '<sheet name="a" sheetId="1" r:id="rId1"/>' * count
-        path = workbook.write(
-            tmp_path / "sheets.xlsx", workbook.sheet(HEADER), workbook=workbook.book().replace("</sheets>", listed + "</sheets>")
-        )  # fmt: skip
+        book = workbook.book().replace("</sheets>", listed + "</sheets>")
+        path = workbook.write(tmp_path / "sheets.xlsx", workbook.sheet(HEADER), workbook=book)
         assert refusal(path) == "batch-bomb"
 
 
@@ -118,7 +118,8 @@ def test_entities_that_multiply_are_not_followed(tmp_path: Path) -> None:
 
 def test_cells_that_are_merged_over_and_over_are_refused(tmp_path: Path) -> None:
     ranges = '<mergeCell ref="A2:A9000"/>' * 50_000
-    sheet = workbook.sheet(HEADER + workbook.row(9_000, "a")).replace("</sheetData>", f"</sheetData><mergeCells>{ranges}</mergeCells>")  # fmt: skip
+    merged = f"</sheetData><mergeCells>{ranges}</mergeCells>"
+    sheet = workbook.sheet(HEADER + workbook.row(9_000, "a")).replace("</sheetData>", merged)
     assert refusal(workbook.write(tmp_path / "merged.xlsx", sheet)) == "batch-bomb"
 
 
@@ -178,7 +179,7 @@ def test_a_million_columns_are_refused(tmp_path: Path) -> None:
     path.write_text(as_csv([TITLES, right(0), [*right(1), *["x"] * 1_000_000]]))
     assert refusal(path) == "batch-too-wide"
     path = tmp_path / "wide.jsonl"
-    path.write_text(json.dumps({str(key): 1 for key in range(1_000_000)}))
+    path.write_text(json.dumps({str(key): 1 for key in range(400_000)}))
     assert refusal(path) == "batch-too-wide"
 
 
@@ -189,7 +190,8 @@ def test_a_line_of_two_hundred_megabytes_is_refused_before_it_is_read(
 ) -> None:
     path = tmp_path / f"line.{form}"
     with path.open("wb") as file:
-        file.write((as_csv([TITLES, right(0)]) if form == "csv" else json.dumps(dict(zip(TITLES, right(0)))) + "\n").encode() * 3_000)  # fmt: skip
+        rows = as_csv([TITLES, right(0)]) if form == "csv" else A_LINE + "\n"
+        file.write(rows.encode() * 3_000)
         if filling == b"\0":
             file.truncate(200 * MB)
         else:
@@ -212,9 +214,8 @@ def test_cells_of_a_hundred_thousand_characters_reject_their_row(tmp_path: Path)
 
 def test_lists_in_lists_without_end_and_numbers_without_end_reject_their_line(tmp_path: Path) -> None:
     path = tmp_path / "deep.jsonl"
-    good = json.dumps(dict(zip(TITLES, right(0), strict=True)))
     path.write_text(
-        "\n".join([good, '{"企业名称": ' + "[" * 100_000, '{"企业名称": ' + "9" * 100_000 + "}"]), encoding="utf-8"
+        "\n".join([A_LINE, '{"企业名称": ' + "[" * 100_000, '{"企业名称": ' + "9" * 100_000 + "}"]), encoding="utf-8"
     )
     rows = [
         row

@@ -160,6 +160,37 @@ def test_a_repeated_header_and_repeated_titles_are_passed_over(tmp_path: Path) -
     assert good(path) == wanted(0, 1)
 
 
+def test_what_only_explains_the_columns_is_no_row(tmp_path: Path) -> None:
+    english = ("Name", "USCC", "Grade", "Date", "Valid until")
+    numbers = ("（1）", "（2）", "（3）", "（4）", "（5）")
+    hints = ("填写全称", "18位代码", "AAA至C", "如2026-03-05", "选填")
+    example = ("（示例，请删除）演示贸易有限公司", "91310199MA00000000", "AAA", "2026-03-05", "")
+    assert good(csv_file(tmp_path, english, numbers, hints, example, right(0))) == wanted(0)
+
+
+def test_headings_between_and_signatures_below_are_no_rows(tmp_path: Path) -> None:
+    lines = [
+        ("一、浦东新区会员", "", "", "", ""), right(0), ("二、黄浦区会员", "", "", "", ""), right(1),
+        ("以上企业经协会审议通过。", "", "", "", ""), ("", "", "", "演示行业协会", ""), ("", "", "", "2026年3月6日", ""),
+    ]  # fmt: skip
+    assert good(csv_file(tmp_path, *lines)) == wanted(0, 1)
+
+
+def test_a_second_table_below_may_have_its_columns_in_another_order(tmp_path: Path) -> None:
+    again = ("等级", "单位名称", "信用代码", "评定日期", "")
+    lines = [right(0), again, ("AA", NAMES[1], CODES[1], "2026-03-05", "")]
+    assert good(csv_file(tmp_path, *lines)) == wanted(0, 1)
+
+
+def test_of_the_grades_of_several_years_the_latest_counts(tmp_path: Path) -> None:
+    header = ("企业名称", "统一社会信用代码", "2025年度信用等级", "2026年度信用等级", "评价日期")
+    assert good(csv_file(tmp_path, (NAMES[0], CODES[0], "C", "AA", "2026-03-05"), header=header)) == wanted(0)
+
+
+def test_a_row_with_a_grade_alone_is_said_to_be_wrong(tmp_path: Path) -> None:
+    assert list(faults(examined(csv_file(tmp_path, right(0), ("", "", "AA", "", ""), right(1))))) == ["3"]
+
+
 def test_lines_of_a_form_that_nobody_filled_in_are_no_rows(tmp_path: Path) -> None:
     lines = [(1, *right(0)), (2, *right(1)), (3, "", "", "", "", ""), (4, " ", "　", "", "", "")]
     assert good(xlsx_file(tmp_path, ("序号", *TITLES), *lines)) == wanted(0, 1)
@@ -185,6 +216,7 @@ def test_blank_and_foreign_columns_between_are_no_matter_and_rows_are_numbered_a
         ("企业名称（必填）", "*统一社会信用代码\n(18位)", "等级 【AAA-C】", "评价日期*", "有效期至："),
         ("1.企业名称", "2.统一社会信用代码", "3.等级", "4.评价日期", "5.有效期至"),
         ("单位名称", "社会统一信用代码", "信用等级", "评定日期", "有效期（止）"),
+        ("企业名称/Company", "统一社会信用代码 USCC", "信用等级 Grade", "评价日期 Date", "有效期至 Valid until"),
         ("Name", "Credit Code", "Rating", "Evaluation date", "Valid until"),
         ("party_name", "entity_code", "grade", "evaluated_on", "valid_until"),
         ("企 业 名 称", "统一社会\r\n信用代码", "等　级", "评价\n日期", "有效期至"),
@@ -268,6 +300,7 @@ def full_width(text: str) -> str:
         f" {CODES[0][:6]} {CODES[0][6:12]}\t{CODES[0][12:]} ",
         f"\u200b{CODES[0]}\ufeff", f"{CODES[0]}\u00a0\u3000", f"{CODES[0][:8]}-{CODES[0][8:]}",
         f"\u202d{CODES[0]}\u202c", f"{CODES[0]}\n",
+        f"代码：{CODES[0]}", f"{CODES[0]}(1-1)",
     ],
 )  # fmt: skip
 def test_a_code_is_read_in_any_width_case_and_spacing(tmp_path: Path, written: str) -> None:
@@ -291,7 +324,7 @@ def test_blanks_that_nobody_sees_are_no_part_of_a_cell(tmp_path: Path, blank: st
         "20260305", "20260305.0", "46086", "46086.75", "２０２６．３．５", "2026年03月05号", "2026-03-05 00:00:00",
         "2026-03-05T09:30:00",
         "2026-03-04T16:00:00.000Z", "2026-03-05T00:00:00+08:00", "2026年3月5日 星期四", "2026。3。5", "2026—3—5",
-        "5-Mar-2026", "March 5, 2026",
+        "5-Mar-2026", "March 5, 2026", "Thu Mar 05 2026", "'2026-03-05", "2026、3、5", "2026 3 5", "贰零贰陆年叁月伍日",
     ],
 )  # fmt: skip
 def test_a_day_is_read_however_it_is_written(tmp_path: Path, written: str) -> None:
@@ -321,14 +354,13 @@ def test_days_that_a_workbook_keeps_as_numbers_are_days(tmp_path: Path, old_epoc
 @pytest.mark.parametrize(
     ("written", "end"),
     [
-        ("2026.3.5-2029.3.4", "2029-03-04"), ("2026-03-05至2028-03-04", "2028-03-04"), ("2026-03-05-2028-03-04",
-        "2028-03-04"),
-        ("2026年3月5日—2028年3月4日", "2028-03-04"), ("自2026年3月5日起至2028年3月4日止", "2028-03-04"),
-        ("至2028年3月4日止", "2028-03-04"),
+        ("2026.3.5-2029.3.4", "2029-03-04"), ("2026-03-05至2028-03-04", "2028-03-04"),
+        ("2026-03-05-2028-03-04", "2028-03-04"), ("2026年3月5日—2028年3月4日", "2028-03-04"),
+        ("自2026年3月5日起至2028年3月4日止", "2028-03-04"), ("至2028年3月4日止", "2028-03-04"),
+        ("20260305-20280304", "2028-03-04"), ("2026/3/5 ~ 2028/3/4", "2028-03-04"),
+        ("2026.3.5—2028.3.4（二年）", "2028-03-04"), ("2029年3月5日", "2029-03-05"),
         ("3年", "2029-03-04"), ("三年", "2029-03-04"), ("两年", "2028-03-04"), ("24个月", "2028-03-04"),
-        ("20260305-20280304", "2028-03-04"),
-        ("2026/3/5 ~ 2028/3/4", "2028-03-04"), ("/", "2029-03-04"), ("—", "2029-03-04"), ("2029年3月5日",
-        "2029-03-05"),
+        ("/", "2029-03-04"), ("—", "2029-03-04"),
     ],
 )  # fmt: skip
 def test_the_end_of_a_validity_is_read_however_it_is_written(tmp_path: Path, written: str, end: str) -> None:
