@@ -143,7 +143,7 @@ def check(path: Path) -> dict[str, Any]:
     """What one check takes in this process, which has the portal's settings already."""
     from partners import uploads
     from partners.models import Batch
-    from partners.uploads import Arriving, Sender
+    from partners.uploads import Arriving, Sender, Sent
     from portal.kit import db
 
     be_quiet()
@@ -154,8 +154,8 @@ def check(path: Path) -> dict[str, Any]:
     arriving.finish()
     with db.writing() as session:
         sender = Sender("measured", "page", "account 1")
-        form = path.suffix[1:]
-        batch_id = uploads.take(session, sender, "measured", file_name=path.name, form=form, file=arriving).id
+        sent = Sent(uploads.keep(arriving), path.name, path.suffix[1:], arriving.size, arriving.sha256)
+        batch_id = uploads.take(session, sender, "measured", sent).id
     seen: dict[int, float] = {}
     done = threading.Event()
     started = time.perf_counter()
