@@ -28,7 +28,7 @@ help: ## print this list
 		&& $(BIN)/uv pip install -q --compile-bytecode -p $(BIN)/python --require-hashes -r requirements/runtime.txt \
 		|| $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q portal partners record reporting search
+	@$(BIN)/python -m compileall -q portal opendata partners record reporting search
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements/dev.txt

@@ -10,6 +10,7 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+import opendata.area
 import partners.area
 import record.area
 import reporting.area
@@ -21,7 +22,13 @@ from portal.kit.settings import get_settings
 
 log = structlog.get_logger()
 
-AREAS: tuple[Area, ...] = (record.area.AREA, search.area.AREA, reporting.area.AREA, partners.area.AREA)
+AREAS: tuple[Area, ...] = (
+    record.area.AREA,
+    search.area.AREA,
+    reporting.area.AREA,
+    partners.area.AREA,
+    opendata.area.AREA,
+)
 
 API_DESCRIPTION = """\
 The open register of market entities, as this portal's pages show it. Read-only and free; no key is needed.

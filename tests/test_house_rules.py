@@ -18,7 +18,7 @@ from portal.kit import jobs
 from portal.kit.limits import door_of
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("partners", "portal", "record", "reporting", "search")
+PACKAGES = ("opendata", "partners", "portal", "record", "reporting", "search")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+import opendata
 import partners
 import reporting
 from partners.faults import FAULTS
@@ -35,13 +36,13 @@ def _in_templates() -> set[str]:
 
 
 def _in_python() -> set[str]:
-    folders = ("partners", "portal", "record", "reporting", "search")
+    folders = ("opendata", "partners", "portal", "record", "reporting", "search")
     found = (row for folder in folders for row in extract_from_dir(HOUSE / folder, [("**.py", "python")]))
     return {_sentence(message) for _, _, message, *_ in found}
 
 
 def _of_refusals() -> set[str]:
-    for package in (kit, partners, reporting):  # also those that no area has taken up yet
+    for package in (kit, opendata, partners, reporting):  # also those that no area has taken up yet
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
     return {text for error in handbook.problems() for text in (error.title, error.remedy)}
