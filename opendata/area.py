@@ -1,5 +1,8 @@
 """What open data brings to the portal."""
 
+from opendata import tasks, views
 from portal.kit.area import Area
 
-AREA = Area(name="opendata")
+__all__ = ["AREA", "tasks"]
+
+AREA = Area(name="opendata", pages=(views.router,))

@@ -9,6 +9,7 @@ import anyio.to_thread
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
 
 import opendata.area
 import partners.area
@@ -66,6 +67,16 @@ def _api_router() -> APIRouter:
     return api
 
 
+class _Packing(GZipMiddleware):
+    """Packs answers, but not files of open data: their digests and ranges are of the bytes as they lie."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/data/") and "." in scope["path"]:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app() -> FastAPI:
     """The portal's web application with every area's pages and API."""
     logs.configure()
@@ -82,7 +93,7 @@ def create_app() -> FastAPI:
     app.state.areas = AREAS
     web.add_error_handlers(app)
     gate.add_error_handler(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(_Packing, minimum_size=1_000, compresslevel=5)
     app.add_middleware(web.Frame)
     app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
     app.include_router(pages.router)

@@ -16,6 +16,7 @@ from celery.beat import Scheduler, Service
 from celery.schedules import crontab
 from sqlalchemy.exc import OperationalError
 
+from opendata import tasks as opendata_tasks
 from partners import tasks as partners_tasks
 from portal import retention
 from portal.kit import db, jobs, logs
@@ -24,7 +25,7 @@ from record import tasks as record_tasks
 from reporting import tasks as reporting_tasks
 from search import tasks as search_tasks
 
-__all__ = ["celery", "partners_tasks", "record_tasks", "reporting_tasks", "search_tasks"]
+__all__ = ["celery", "opendata_tasks", "partners_tasks", "record_tasks", "reporting_tasks", "search_tasks"]
 
 SWEEP_EVERY_SECONDS = 0.25
 
@@ -57,6 +58,10 @@ TIMETABLE = {
     "set last days of disputes about ratings": {
         "schedule": crontab(minute=25, hour=0),
         "args": ("partners.mend_clocks",),
+    },
+    "write the files of open data": {
+        "schedule": crontab(minute=40, hour=4),
+        "args": ("opendata.snapshot",),
     },
     "compute the scorecards of partners": {
         "schedule": crontab(minute=20, hour=4),

@@ -44,6 +44,8 @@ from record.ledger import Fact
 from record.models import Entity, KindSwitch, LedgerEntry
 
 CHANGED = "entity.changed"
+GONE = "entry.withdrawn"
+"""Wakes whoever serves copies: entries are shown no longer."""
 OWN = "portal"
 """Source of entries that the portal itself appends."""
 CITY_TIME = ZoneInfo("Asia/Shanghai")
@@ -138,14 +140,15 @@ def would_show(session: Session, fact: Fact) -> bool:
     begun = fact.shown_from is None or fact.shown_from <= day
     over = fact.shown_until is not None and fact.shown_until < day
     may_be = fact.visibility == "public" and fact.entity_code is not None and begun and not over
-    return may_be and _is_shown_here(session, fact.kind, day)
+    return may_be and is_shown_here(session, fact.kind, day)
 
 
-def _is_shown_here(session: Session, kind: str, day: date) -> bool:
+def is_shown_here(session: Session, kind: str, day: date) -> bool:
+    """Whether this portal shows a kind on a day."""
     switch = select(KindSwitch.public_here).where(KindSwitch.kind == kind, KindSwitch.since <= day)
     here = session.scalar(switch.order_by(KindSwitch.since.desc()).limit(1))
     beside = KINDS[kind].beside
-    return here is not False and (beside is None or _is_shown_here(session, beside, day))
+    return here is not False and (beside is None or is_shown_here(session, beside, day))
 
 
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
@@ -179,6 +182,7 @@ def withdraw(session: Session, seqs: Sequence[int], because: Because) -> int:
     if appended:
         by = [{"entry": entry.seq, "by": seq} for entry, seq in zip(entries, appended, strict=True)]
         session.connection().execute(_WITHDRAWN, by)
+        jobs.nudge(session, GONE)
     told(session, {entry.entity_code for entry in entries if entry.entity_code})
     return len(entries)
 

@@ -103,6 +103,12 @@ def add(session: Session, task_name: str, items: list[Any], *, after: timedelta 
     session.add(Job(task=task_name, items=items, state="waiting", due_at=moment + after, created_at=moment))
 
 
+def is_waiting(session: Session, task_name: str) -> bool:
+    """Whether a job of this task waits that nobody has begun."""
+    there = select(Job.id).where(Job.task == task_name, Job.state == "waiting", Job.tries == 0)
+    return session.scalar(there.limit(1)) is not None
+
+
 def due(limit: int = 100) -> list[int]:
     """Jobs that nobody holds, oldest first. Each is not offered again for a while, so that nudges do not pile up."""
     moment = db.now()

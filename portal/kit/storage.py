@@ -8,6 +8,7 @@ Keys are made by the portal, never by what somebody sent. Which store it is, `PO
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 
+_BLOCK = 4 * 2**20
 REQUEST_SECONDS = "30s"
 RETRIES = 3
 
@@ -130,6 +132,23 @@ def delete(keys: Sequence[str]) -> None:
             continue
         except BaseError as error:
             raise StorageAway from error
+
+
+def dated(prefix: str) -> Iterator[tuple[str, datetime]]:
+    """The keys below a prefix with when each was last written."""
+    for part in obstore.list(_current(), prefix):
+        yield from ((str(one["path"]), one["last_modified"]) for one in part)
+
+
+def stream_range(key: str, start: int, end: int) -> Iterator[bytes]:
+    """Bytes `start` to before `end` of an object, in parts. Raises ObjectMissing, StorageAway."""
+    try:
+        for at in range(start, end, _BLOCK):
+            yield bytes(obstore.get_range(_current(), key, start=at, end=min(at + _BLOCK, end)))
+    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+        raise ObjectMissing from error
+    except BaseError as error:
+        raise StorageAway from error
 
 
 def keys(prefix: str) -> Iterator[str]:

@@ -1,0 +1,354 @@
+"""Data sets as files: each as of one entry of the ledger, in parts, as Parquet, CSV, CSV.gz and JSON lines.
+
+A part's files are named by their content, so an unchanged part is written once and a CDN may keep it for ever. The
+whole of a data set is its parts one after another (`opendata.files`); nothing is stored twice. A withdrawal is hidden
+by every query at once (`opendata.datastore`), listed in `withdrawn.csv`, and taken out of the parts that hold it soon
+after.
+"""
+
+import csv
+import gzip
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import structlog
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from opendata.models import Snapshot
+from portal.kit import datasets, db, storage
+from portal.kit.datasets import DataSet
+from portal.kit.settings import get_settings
+from record import ledger, withdrawn
+
+Form = Literal["csv", "csv.gz", "jsonl", "parquet"]
+FORMS: tuple[Form, ...] = ("csv", "csv.gz", "jsonl", "parquet")
+STREAMED: tuple[Form, ...] = ("csv", "csv.gz", "jsonl")
+"""Forms whose parts make the whole when they are joined."""
+MEDIA_TYPES: dict[str, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "csv.gz": "application/gzip",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+SQL_TYPES = {
+    "text": "VARCHAR", "int": "BIGINT", "numeric": "DECIMAL(20,2)", "date": "DATE", "timestamp": "TIMESTAMP",
+    "bool": "BOOLEAN",
+}  # fmt: skip
+MOST_XLSX_ROWS = 50_000
+KEPT_AFTER = timedelta(hours=24)
+"""How long files that no snapshot names any longer are kept, for downloads that are under way."""
+_FLUSH = 2**20
+
+log = structlog.get_logger()
+
+
+class PartFile(BaseModel):
+    """One form of one part."""
+
+    key: str
+    """Where it lies in the store: its name is its content's."""
+    size: int
+    sha256: str
+
+
+class Part(BaseModel):
+    """One part of a data set's rows."""
+
+    name: str
+    rows: int
+    files: dict[str, PartFile]
+    """By form; CSV without its header, which stands before the first part."""
+
+
+class Manifest(BaseModel):
+    """What a snapshot holds."""
+
+    columns: list[str]
+    header: str
+    """The line of titles that begins the CSV."""
+    rows: int
+    parts: list[Part]
+    whole: dict[str, str]
+    """By streamed form: SHA-256 of the parts one after another, the header included."""
+    filled: dict[str, float]
+    """By column: share of the rows that say something, 0 to 1."""
+    newest: str | None
+    """The latest day of the column that rows are read by, if that is a day."""
+
+
+# ---- making ---------------------------------------------------------------------------------------------------------
+
+
+def make_all(names: Iterable[str] = (), told: Callable[[str, int], None] = lambda name, rows: None) -> dict[str, int]:
+    """Write every data set (or these) anew, all as of one entry of the ledger. Returns how many rows each has."""
+    wanted = [datasets.offered()[name] for name in (names or datasets.offered())]
+    rows: dict[str, int] = {}
+    with tempfile.TemporaryDirectory(prefix="snapshot-", dir=_folder()) as folder:
+        with db.reading(one_moment=True) as session:
+            seq = ledger.size(session) - 1
+            written = [(one, _write(session, one, Path(folder) / one.name)) for one in wanted]
+        for one, raw in written:
+            manifest = _keep(one, raw)
+            rows[one.name] = manifest.rows
+            _publish(one.name, seq, manifest)
+            told(one.name, manifest.rows)
+    forget()
+    return rows
+
+
+def _folder() -> Path:
+    folder = get_settings().data_dir / "opendata"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _write(session: Session, data_set: DataSet, folder: Path) -> Path:
+    """Rows as CSV files, one a part, without titles. Returns the folder."""
+    folder.mkdir()
+    writers: dict[str, Any] = {}
+    files = []
+    try:
+        for row in data_set.rows(session):
+            part = data_set.part_of(row)
+            writer = writers.get(part)
+            if writer is None:
+                file = (folder / f"{part}.raw").open("w", encoding="utf-8", newline="", buffering=_FLUSH)
+                files.append(file)
+                writer = writers[part] = csv.writer(file, lineterminator="\n").writerow
+            writer([value.isoformat() if isinstance(value, date) else value for value in row])
+    finally:
+        for file in files:
+            file.close()
+    return folder
+
+
+def header_of(data_set: DataSet) -> str:
+    """The line of titles: the columns' names, as programs know them."""
+    return ",".join(column.name for column in data_set.columns) + "\n"
+
+
+def _keep(data_set: DataSet, folder: Path) -> Manifest:
+    """Every form of every part, put into the store."""
+    parts = []
+    with _engine() as engine:
+        for raw in sorted(folder.glob("*.raw")):
+            as_written = "header=false, delim=',', quote='\"', escape='\"', nullstr=''"
+            read = f"read_csv({_quoted(str(raw))}, {as_written}, columns={_types(data_set)})"
+            engine.execute(f"CREATE OR REPLACE TEMP TABLE part AS SELECT * FROM {read}")
+            raw.unlink()
+            parts.append(_part(engine, data_set, raw.stem, folder))
+        return _manifest(engine, data_set, parts)
+
+
+def _types(data_set: DataSet) -> str:
+    return "{" + ", ".join(f"{_quoted(one.name)}: {_quoted(SQL_TYPES[one.type])}" for one in data_set.columns) + "}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _engine() -> duckdb.DuckDBPyConnection:
+    engine = duckdb.connect(config={"memory_limit": "512MB", "threads": 2, "preserve_insertion_order": True})
+    engine.execute("SET timezone='UTC'")
+    return engine
+
+
+def _part(engine: duckdb.DuckDBPyConnection, data_set: DataSet, name: str, folder: Path) -> Part:
+    """The forms of the rows in the engine's table `part`, put into the store under their contents' names."""
+    rows = _number(engine, "SELECT count(*) FROM part")
+    moments = [one.name for one in data_set.columns if one.type == "timestamp"]
+    shown = "*" if not moments else "* REPLACE (" + ", ".join(
+        f"strftime({one}, '%Y-%m-%dT%H:%M:%SZ') AS {one}" for one in moments
+    ) + ")"  # fmt: skip
+    paths = {form: folder / f"{name}.{form}" for form in FORMS}
+    for form, options in (
+        ("csv", "FORMAT csv, HEADER false"),
+        ("jsonl", "FORMAT json"),
+        ("parquet", "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000"),
+    ):
+        source = "*" if form == "parquet" else shown
+        engine.execute(f"COPY (SELECT {source} FROM part) TO {_quoted(str(paths[form]))} ({options})")  # type: ignore[index]
+    _gzip(paths["csv"], paths["csv.gz"])
+    files: dict[str, PartFile] = {}
+    for form, path in paths.items():
+        sha256, size = _sha256(path), path.stat().st_size
+        key = f"opendata/{data_set.name}/{name}-{sha256[:16]}.{form}"
+        storage.put_file(key, path)
+        files[form] = PartFile(key=key, size=size, sha256=sha256)
+        path.unlink()
+    return Part(name=name, rows=rows, files=files)
+
+
+def _number(engine: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = engine.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _gzip(source: Path, target: Path) -> None:
+    """Compressed without a time or a name, so that the same content is the same file."""
+    with source.open("rb") as plain, target.open("wb") as file, gzip.GzipFile("", "wb", 5, file, 0) as packed:
+        while block := plain.read(_FLUSH):
+            packed.write(block)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def gzipped_header(header: str) -> bytes:
+    """The titles as a member of their own before the parts' (RFC 1952, 2.2)."""
+    return gzip.compress(header.encode(), 9, mtime=0)
+
+
+def _manifest(engine: duckdb.DuckDBPyConnection, data_set: DataSet, parts: list[Part]) -> Manifest:
+    rows = sum(part.rows for part in parts)
+    header = header_of(data_set)
+    filled, newest = _quality(engine, data_set, parts)
+    return Manifest(
+        columns=[one.name for one in data_set.columns], header=header, rows=rows, parts=parts,
+        whole={form: _whole(form, header, parts) for form in STREAMED}, filled=filled, newest=newest,
+    )  # fmt: skip
+
+
+def _quality(
+    engine: duckdb.DuckDBPyConnection, data_set: DataSet, parts: Sequence[Part]
+) -> tuple[dict[str, float], str | None]:
+    """Share filled by column, and the newest day, over the parts as they lie in the store."""
+    if not parts:
+        return {}, None
+    names = [one.name for one in data_set.columns]
+    day = data_set.order[0] if data_set.order else None
+    column = data_set.column(day) if day else None
+    newest = f"max({day})" if column and column.type == "date" else "NULL"
+    counts = ", ".join(f"count({name})" for name in names)
+    totals, latest, rows = [0] * len(names), None, 0
+    with tempfile.TemporaryDirectory(dir=_folder()) as folder:
+        for part in parts:
+            path = Path(folder) / "part.parquet"
+            storage.fetch(part.files["parquet"].key, path)
+            found = engine.execute(f"SELECT {newest}, {counts} FROM read_parquet({_quoted(str(path))})").fetchone()
+            assert found is not None
+            totals = [total + count for total, count in zip(totals, found[1:], strict=True)]
+            latest = max(filter(None, (latest, found[0])), default=None)
+            rows += part.rows
+    shares = {name: round(total / rows, 4) if rows else 0.0 for name, total in zip(names, totals, strict=True)}
+    return shares, latest.isoformat() if isinstance(latest, date) else None
+
+
+def _whole(form: Form, header: str, parts: Sequence[Part]) -> str:
+    digest = hashlib.sha256()
+    digest.update(front(form, header))
+    for part in parts:
+        for block in storage.stream(part.files[form].key):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def front(form: str, header: str) -> bytes:
+    """What stands before the first part."""
+    return {"csv": header.encode(), "csv.gz": gzipped_header(header)}.get(form, b"")
+
+
+def _publish(name: str, seq: int, manifest: Manifest) -> None:
+    with db.writing() as session:
+        kept = session.get(Snapshot, name, with_for_update=True)
+        if kept is None:
+            kept = Snapshot(data_set=name)
+            session.add(kept)
+        kept.seq = kept.cleaned = seq
+        kept.manifest = manifest.model_dump(mode="json")
+        kept.made_at = kept.changed_at = db.now()
+    log.info("snapshot.made", data_set=name, rows=manifest.rows, seq=seq)
+
+
+# ---- withdrawals ----------------------------------------------------------------------------------------------------
+
+
+def clean() -> int:
+    """Take rows that were withdrawn since out of the files that hold them. Safe to repeat. Returns how many rows."""
+    taken = 0
+    for data_set in datasets.offered().values():
+        if data_set.kind is None:
+            continue
+        with db.reading() as session:
+            snapshot = session.get(Snapshot, data_set.name)
+            if snapshot is None:
+                continue
+            seq = ledger.size(session) - 1
+            gone = withdrawn.gone_since(session, data_set.kind, snapshot.cleaned)
+        manifest = Manifest.model_validate(snapshot.manifest)
+        cleaned = _without(data_set, manifest, gone) if gone else manifest
+        with db.writing() as session:
+            kept = session.get_one(Snapshot, data_set.name, with_for_update=True)
+            if kept.seq != snapshot.seq:
+                continue  # a new one was made meanwhile
+            if cleaned is not manifest:
+                kept.manifest, kept.changed_at = cleaned.model_dump(mode="json"), db.now()
+                taken += manifest.rows - cleaned.rows
+            kept.cleaned = max(kept.cleaned, seq)
+    return taken
+
+
+def _without(data_set: DataSet, manifest: Manifest, gone: set[str]) -> Manifest:
+    """The manifest with those parts rewritten that hold any of these rows."""
+    parts, touched = [], False
+    listed = "(" + ", ".join(_quoted(one) for one in sorted(gone)) + ")"
+    with _engine() as engine, tempfile.TemporaryDirectory(dir=_folder()) as folder:
+        for part in manifest.parts:
+            path = Path(folder) / "part.parquet"
+            storage.fetch(part.files["parquet"].key, path)
+            read = f"read_parquet({_quoted(str(path))})"
+            if not _number(engine, f"SELECT count(*) FROM {read} WHERE {data_set.key} IN {listed}"):
+                parts.append(part)
+                continue
+            touched = True
+            engine.execute(
+                f"CREATE OR REPLACE TEMP TABLE part AS SELECT * FROM {read} WHERE {data_set.key} NOT IN {listed}"
+            )
+            kept = _part(engine, data_set, part.name, Path(folder))
+            parts += [kept] if kept.rows else []
+        return _manifest(engine, data_set, parts) if touched else manifest
+
+
+def forget() -> int:
+    """Remove files that no snapshot has named for a day. Returns how many."""
+    with db.reading() as session:
+        named = {
+            file.key
+            for (manifest,) in session.execute(select(Snapshot.manifest))
+            for part in Manifest.model_validate(manifest).parts
+            for file in part.files.values()
+        }
+    before = db.now() - KEPT_AFTER
+    lone = [key for key, changed in storage.dated("opendata") if key not in named and changed < before]
+    storage.delete(lone)
+    with suppress(FileNotFoundError):
+        for path in _folder().glob("snapshot-*"):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+    return len(lone)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def of(session: Session, name: str) -> tuple[Snapshot, Manifest] | None:
+    """The snapshot of a data set that is in force, if there is any."""
+    snapshot = session.get(Snapshot, name)
+    return (snapshot, Manifest.model_validate(snapshot.manifest)) if snapshot else None
+
+
+def all_of(session: Session) -> dict[str, tuple[Snapshot, Manifest]]:
+    """Every snapshot by the name of its data set."""
+    return {one.data_set: (one, Manifest.model_validate(one.manifest)) for one in session.scalars(select(Snapshot))}

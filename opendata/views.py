@@ -1,0 +1,159 @@
+"""Public pages of open data: the data sets, each with a preview, a picture, its columns, downloads and examples."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from sqlalchemy.orm import Session
+
+from opendata import datastore, descriptors, examples, files, snapshots
+from opendata.files import File
+from opendata.models import Snapshot
+from opendata.snapshots import Manifest
+from portal.kit import datasets, db, errors, i18n, limits, web
+from portal.kit.datasets import DataSet
+from portal.kit.errors import PortalError
+from portal.kit.limits import door
+from record import ledger, publication, withdrawn
+
+router = limits.router(include_in_schema=False)
+
+Name = Annotated[str, Path(pattern=r"^[a-z][a-z-]{1,39}$")]
+WITHDRAWN_AT_ONCE = 5_000
+
+
+class NotMadeYet(PortalError):
+    status = 503
+    slug = "snapshot-missing"
+    title = "The files of this data set are not written yet."
+    remedy = "Try again in a few minutes. Whoever runs the portal can write them at once: portal snapshot."
+
+
+def known(name: str) -> DataSet:
+    """Raises NotFound."""
+    found = datasets.offered().get(name)
+    if found is None:
+        raise errors.NotFound
+    return found
+
+
+def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
+    """A data set with its snapshot. Raises NotFound, NotMadeYet."""
+    data_set = known(name)
+    if data_set.kind and not publication.is_shown_here(session, data_set.kind, publication.today()):
+        raise errors.NotFound
+    found = snapshots.of(session, name)
+    if found is None:
+        raise NotMadeYet
+    return data_set, *found
+
+
+@router.get("/data")
+@door(who="anyone", limit="300/minute")
+def catalogue(request: Request, session: web.ReadingSession) -> Response:
+    """All data sets."""
+    return web.page(
+        request, "opendata/list.html", data_sets=list(datasets.offered().values()), made=snapshots.all_of(session)
+    )
+
+
+@router.get("/data/withdrawn.csv")
+@door(who="anyone", limit="120/minute")
+def withdrawn_list(request: Request, after: int = -1) -> Response:
+    """Every entry that must not be used any longer, oldest first; `after`: behind that number of the ledger."""
+    kinds = {one.kind: one.name for one in datasets.offered().values() if one.kind}
+
+    def lines() -> Iterator[str]:
+        yield "seq,id,data_set,withdrawn_on\n"
+        at = after
+        while True:
+            with db.reading() as session:
+                size = ledger.size(session)
+                found = withdrawn.list_since(session, list(kinds), after=at, limit=WITHDRAWN_AT_ONCE)
+            for seq, id_, kind, day in found:
+                yield f"{seq},{id_},{kinds[kind]},{day}\n"
+            if len(found) < WITHDRAWN_AT_ONCE or at >= size:
+                return
+            at = found[-1][0]
+
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/data/{name}.{form}")
+@door(who="anyone", limit="60/minute")
+def download(request: Request, name: Name, form: Literal["csv", "csv.gz", "jsonl", "parquet"]) -> Response:
+    """The whole data set in one file, from any byte on; as Parquet where it has one part."""
+    with db.reading() as session:
+        _, snapshot, manifest = current(session, name)
+    if form == "parquet":
+        found = files.part(manifest, manifest.parts[0].name, form) if len(manifest.parts) == 1 else None
+        if found is None:
+            raise errors.NotFound
+        return serve(request, found, f"{name}.{form}", snapshot)
+    return serve(request, files.whole(manifest, form), f"{name}.{form}", snapshot)
+
+
+@router.get("/data/{name}/parts/{part}.{form}")
+@door(who="anyone", limit="300/minute")
+def part(
+    request: Request,
+    name: Name,
+    part: Annotated[str, Path(pattern=r"^[a-z0-9]{1,20}$")],
+    form: Literal["csv", "csv.gz", "jsonl", "parquet"],
+) -> Response:
+    """One part of a data set's rows; CSV without titles."""
+    with db.reading() as session:
+        _, snapshot, manifest = current(session, name)
+    found = files.part(manifest, part, form)
+    if found is None:
+        raise errors.NotFound
+    return serve(request, found, f"{name}-{part}.{form}", snapshot)
+
+
+def serve(request: Request, file: File, name: str, snapshot: Snapshot) -> Response:
+    """A file with its validators; nothing where the caller has it already, a part where one is asked for."""
+    headers = {
+        "ETag": file.etag,
+        "Accept-Ranges": "bytes",
+        "Repr-Digest": file.digest,
+        "Cache-Control": "public, no-cache",
+        "X-Ledger-Seq": str(snapshot.seq),
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    asked = request.headers.get("range")
+    if request.headers.get("if-range") not in (None, file.etag):
+        asked = None
+    wanted = files.asked_range(asked, file.size)
+    if wanted is None:
+        headers |= {"Content-Length": str(file.size), "Content-Digest": file.digest}
+        return StreamingResponse(file.stream(), media_type=file.media_type, headers=headers)
+    start, end = wanted
+    headers |= {"Content-Length": str(end - start), "Content-Range": f"bytes {start}-{end - 1}/{file.size}"}
+    return StreamingResponse(file.stream(start, end), status_code=206, media_type=file.media_type, headers=headers)
+
+
+@router.get("/data/{name}/datapackage.json")
+@door(who="anyone", limit="120/minute")
+def datapackage(request: Request, session: web.ReadingSession, name: Name) -> Response:
+    """The data set described for programs (Data Package 2.0)."""
+    return JSONResponse(descriptors.package(*current(session, name)))
+
+
+@router.get("/data/{name}")
+@door(who="anyone", limit="300/minute")
+def data_set(request: Request, session: web.ReadingSession, name: Name) -> Response:
+    """One data set for people."""
+    found = known(name)
+    made = snapshots.of(session, name)
+    values: dict[str, Any] = {"data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": []}
+    if made:
+        snapshot, manifest = made
+        values |= {
+            "snapshot": snapshot, "manifest": manifest, "preview": datastore.preview(found, limit=8),
+            "shares": datastore.shares(found, i18n.current()), "downloads": descriptors.downloads(manifest),
+            "examples": examples.of(found),
+        }  # fmt: skip
+    return web.page(request, "opendata/dataset.html", **values)

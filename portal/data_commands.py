@@ -1,0 +1,33 @@
+"""The command line of open data: `portal snapshot`."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from portal.console import AsJson, finish
+
+
+def snapshot(
+    data_set: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Left out: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the files of open data anew, all as of one entry of the ledger."""
+    from opendata import snapshots
+    from opendata import tasks as opendata_tasks
+    from portal import migrations
+    from portal.kit import datasets
+
+    assert opendata_tasks
+    migrations.upgrade()
+    for name in data_set or ():
+        if name not in datasets.offered():
+            raise typer.BadParameter(f"{name} is none of {', '.join(datasets.offered())}")
+    started = time.monotonic()
+    rows = snapshots.make_all(data_set or ())
+    seconds = round(time.monotonic() - started, 2)
+    finish(
+        {"rows": rows, "seconds": seconds},
+        f"{sum(rows.values())} rows of {len(rows)} data sets written in {seconds} s.",
+        as_json=as_json,
+    )

@@ -1,0 +1,56 @@
+"""Which entries that somebody took are shown no longer: for whoever keeps copies of what was published."""
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from record import publication
+from record.models import LedgerEntry
+from record.publication import PUBLISHED
+
+AT_ONCE = 10_000
+
+
+def gone_since(session: Session, kind: str, after: int) -> set[str]:
+    """Ids of entries of a kind that were withdrawn, or said anew, by steps of the ledger behind `after`."""
+    before = aliased(LedgerEntry)
+    asked = (
+        select(LedgerEntry.seq, LedgerEntry.kind, LedgerEntry.payload, before.id)
+        .outerjoin(before, before.seq == LedgerEntry.supersedes)
+        .where(
+            or_(
+                LedgerEntry.kind == "withdrawal",
+                and_(LedgerEntry.kind == kind, LedgerEntry.supersedes.is_not(None)),
+            )
+        )
+        .order_by(LedgerEntry.seq)
+        .limit(AT_ONCE)
+    )
+    gone: set[str] = set()
+    while steps := session.execute(asked.where(LedgerEntry.seq > after)).all():
+        for _, step, payload, superseded in steps:
+            if step != "withdrawal":
+                gone.add(superseded)
+            elif payload and payload["data_set"] == kind:
+                gone.add(payload["withdrawn"])
+        after = steps[-1][0]
+    return gone
+
+
+def still_shown(session: Session, ids: list[str]) -> set[str]:
+    """Which of these entries are published now; at most a thousand."""
+    return set(session.scalars(select(PUBLISHED.c.id).where(PUBLISHED.c.id.in_(ids))))
+
+
+def list_since(session: Session, kinds: list[str], *, after: int, limit: int) -> list[tuple[int, str, str, str]]:
+    """Withdrawals behind `after`, oldest first: number, id of what is withdrawn, its kind, the day."""
+    asked = (
+        select(LedgerEntry.seq, LedgerEntry.payload, LedgerEntry.recorded_at)
+        .where(LedgerEntry.kind == "withdrawal", LedgerEntry.seq > after, LedgerEntry.payload.is_not(None))
+        .order_by(LedgerEntry.seq)
+        .limit(limit)
+    )
+    return [
+        (seq, payload["withdrawn"], payload["data_set"], at.astimezone(publication.CITY_TIME).date().isoformat())
+        for seq, payload, at in session.execute(asked)
+        if payload["data_set"] in kinds
+    ]
