@@ -171,7 +171,8 @@ def test_what_only_explains_the_columns_is_no_row(tmp_path: Path) -> None:
 def test_headings_between_and_signatures_below_are_no_rows(tmp_path: Path) -> None:
     lines = [
         ("一、浦东新区会员", "", "", "", ""), right(0), ("二、黄浦区会员", "", "", "", ""), right(1),
-        ("以上企业经协会审议通过。", "", "", "", ""), ("", "", "", "演示行业协会", ""), ("", "", "", "2026年3月6日", ""),
+        ("以上企业经协会审议通过。", "", "", "", ""),
+        ("", "", "", "演示行业协会", ""), ("", "", "", "2026年3月6日", ""),
     ]  # fmt: skip
     assert good(csv_file(tmp_path, *lines)) == wanted(0, 1)
 
