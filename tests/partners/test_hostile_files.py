@@ -66,7 +66,7 @@ def test_a_bomb_that_claims_to_be_small_is_refused(tmp_path: Path, part: str) ->
             archive.writestr(name, content)
         with archive.open(part, "w", force_zip64=False) as stream:
             stream.write(kept[:-30].encode() if part.endswith("sheet1.xml") else kept.encode())
-            for _ in range(300):
+            for _ in range(120):
                 stream.write(b" " * MB)
     assert in_the_child(with_claim(path, part, 2_000)) in {"batch-bomb", "batch-broken"}
 
@@ -186,7 +186,7 @@ NO_WORKBOOKS: dict[str, Callable[[Path], object]] = {
 def test_what_is_no_workbook_is_refused_whatever_its_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "named.xlsx"
     NO_WORKBOOKS[kind](path)
-    assert in_the_child(path) == "batch-broken"
+    assert refusal(path) == "batch-broken"
 
 
 # ---- text -----------------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ PIECES = [
     st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=60),
     st.sampled_from(["utf-8", "gb18030", "utf-16"]),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_makes_the_reading_fail(tmp_path: Path, pieces: list[str], encoding: str) -> None:
     for form, begun in (("csv", as_csv([TITLES])), ("jsonl", A_LINE + "\n")):
         path = tmp_path / f"any.{form}"
