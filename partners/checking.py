@@ -171,6 +171,8 @@ class Checker:
             tidy(cells[at]).lstrip("'‘’`") if -1 < at < width and cells[at] else "" for at in self._at
         )
         faults: list[Found] = []
+        if not name.isprintable():
+            name = "".join(map(str.strip, name.splitlines()))
         if "\ufffd" in name or "\ufffd" in grade:
             faults.append(Found("", "encoding"))
         for cell in cells:

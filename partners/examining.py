@@ -5,6 +5,7 @@ A workbook of a few kilobytes can ask for terabytes. What the child answers cros
 
 import marshal
 import multiprocessing
+import os
 import resource
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -88,6 +89,7 @@ def _run(work: Any, setup: tuple[str, str, str, str], pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where the reader of workbooks writes pages when memory runs out
     try:
         for message in work(*setup):
             pipe.send_bytes(marshal.dumps(message, 2))

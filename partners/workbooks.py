@@ -137,7 +137,8 @@ def _parts(archive: zipfile.ZipFile) -> tuple[list[_Part], date]:
     path = next((path for kind, path in _related(archive, "").values() if kind == "officeDocument"), "xl/workbook.xml")
     relations = _related(archive, path)
     book = _xml(archive, path)
-    parts = []
+    parts: list[_Part] = []
+    named: set[str | None] = set()
     epoch = EPOCH
     for one in book.iter():
         tag = one.tag.rpartition("}")[2]
@@ -145,6 +146,9 @@ def _parts(archive: zipfile.ZipFile) -> tuple[list[_Part], date]:
             epoch = EPOCH_1904
         if tag != "sheet":
             continue
+        if one.get("name") in named:
+            raise Unreadable("batch-broken")  # nobody could say which of the two is meant
+        named.add(one.get("name"))
         relation = next((value for key, value in one.attrib.items() if key.endswith("}id")), None)
         kind, path = relations.get(relation, ("", ""))
         if kind == "worksheet" and one.get("state", "visible") == "visible":

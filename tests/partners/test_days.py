@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partners import days, marking
@@ -38,11 +38,13 @@ def forms(day: date) -> list[str]:
     ]
 
 
+@settings(deadline=None)
 @given(DAYS)
 def test_every_way_of_writing_a_day_is_read_as_that_day(day: date) -> None:
     assert {form: days.day(form) for form in forms(day)} == dict.fromkeys(forms(day), day)
 
 
+@settings(deadline=None)
 @given(DAYS, DAYS, st.sampled_from(["至", "到", "-", "—", "~", "～", " 至 ", " - ", "--"]), st.integers(0, 10))
 def test_of_two_days_the_second_ends_the_validity(begins: date, ends: date, between: str, form: int) -> None:
     of = ["%Y.%m.%d", "%Y-%m-%d", "%Y年%m月%d日", "%Y/%m/%d", "%Y%m%d"][form % 5]
@@ -51,6 +53,7 @@ def test_of_two_days_the_second_ends_the_validity(begins: date, ends: date, betw
     assert days.last_day(f"自{begins.strftime(of)}起至{ends.strftime(of)}止", begins) == (ends, True)
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(1, 10))
 def test_a_term_ends_the_day_before_the_same_day_years_later(begins: date, years: int) -> None:
     end, readable = days.last_day(f"{years}年", begins)
@@ -62,6 +65,7 @@ def test_a_term_ends_the_day_before_the_same_day_years_later(begins: date, years
     assert after.day == begins.day or begins.day == 29
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_makes_the_reading_of_days_fail(text: str) -> None:
     found = days.day(text)
@@ -69,6 +73,7 @@ def test_no_text_makes_the_reading_of_days_fail(text: str) -> None:
     days.last_day(text, date(2026, 3, 5))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("0123456789年月日.-/至 ")), max_size=24))
 def test_what_looks_like_a_day_is_one_day_or_none(text: str) -> None:
     found = days.day(text)
@@ -77,6 +82,7 @@ def test_what_looks_like_a_day_is_one_day_or_none(text: str) -> None:
         assert str(found.day) in text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30).map(lambda text: text[:1] + text) | st.from_regex(r"[\s]*[=+\-@＝][A-Za-z0-9(|!]+"))
 def test_no_cell_that_we_give_back_computes(cell: str) -> None:
     given_back = marking.harmless(cell)

@@ -1,5 +1,6 @@
 """Files that mean harm, or are no tables, are refused in a sentence: no crash, no hang, no memory without end."""
 
+import contextlib
 import json
 import resource
 import struct
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from partners import examining
 from tests.partners import workbook
@@ -63,7 +66,7 @@ def test_a_bomb_that_claims_to_be_small_is_refused(tmp_path: Path, part: str) ->
             archive.writestr(name, content)
         with archive.open(part, "w", force_zip64=False) as stream:
             stream.write(kept[:-30].encode() if part.endswith("sheet1.xml") else kept.encode())
-            for _ in range(300):
+            for _ in range(120):
                 stream.write(b" " * MB)
     assert in_the_child(with_claim(path, part, 2_000)) in {"batch-bomb", "batch-broken"}
 
@@ -102,10 +105,27 @@ def test_a_long_text_between_two_tags_is_refused(tmp_path: Path) -> None:
 
 def test_a_list_of_a_million_sheets_or_of_three_hundred_is_refused(tmp_path: Path) -> None:
     for count in (300, 1_000_000):
-        listed = '<sheet name="a" sheetId="1" r:id="rId1"/>' * count
+        listed = "".join(f'<sheet name="{at}" sheetId="1" r:id="rId1"/>' for at in range(count))
         book = workbook.book().replace("</sheets>", listed + "</sheets>")
         path = workbook.write(tmp_path / "sheets.xlsx", workbook.sheet(HEADER), workbook=book)
         assert refusal(path) == "batch-bomb"
+
+
+def test_two_sheets_of_one_name_are_refused_for_nobody_knows_which_is_hidden(tmp_path: Path) -> None:
+    book = workbook.book("名单", "名单").replace("<sheet ", '<sheet state="hidden" ', 1)
+    path = workbook.write(tmp_path / "twins.xlsx", workbook.sheet(HEADER), workbook.sheet(HEADER), workbook=book)
+    assert refusal(path) == "batch-broken"
+
+
+def test_what_a_sheet_claims_of_its_size_is_not_believed(tmp_path: Path) -> None:
+    claim = workbook.sheet(HEADER).replace("<sheetData>", '<dimension ref="A1:XFD1048576"/><sheetData>')
+    parts = examining.examine(workbook.write(tmp_path / "claim.xlsx", claim), "xlsx", DEFINITION, TODAY)
+    assert [row.code for part in parts if isinstance(part, list) for row in part] == [CODES[0]]
+
+
+def test_a_sheet_that_would_fill_the_memory_ends_the_child_alone(tmp_path: Path) -> None:
+    far = workbook.sheet(HEADER + '<row r="1048576"><c r="KM1048576"><v>1</v></c></row>')
+    assert in_the_child(workbook.write(tmp_path / "vast.xlsx", far)) == "batch-bomb"
 
 
 def test_entities_that_multiply_are_not_followed(tmp_path: Path) -> None:
@@ -166,7 +186,7 @@ NO_WORKBOOKS: dict[str, Callable[[Path], object]] = {
 def test_what_is_no_workbook_is_refused_whatever_its_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "named.xlsx"
     NO_WORKBOOKS[kind](path)
-    assert in_the_child(path) == "batch-broken"
+    assert refusal(path) == "batch-broken"
 
 
 # ---- text -----------------------------------------------------------------------------------------------------------
@@ -224,6 +244,27 @@ def test_lists_in_lists_without_end_and_numbers_without_end_reject_their_line(tm
         for row in part
     ]
     assert faults(rows) == {"2": ["json"], "3": ["json"]}
+
+
+PIECES = [
+    *TITLES, *CODES[:3], *NAMES[:3], "AA", "2026-03-05", "2026年3月5日", ",", ",", ",",
+    "\t", "\n", "\r\n", "\r", '"', "=", "'",
+    "\0", "\ufeff", "　", "合计", "注：", "{", "}", ":", "[", "]", "\\ud800", "\x85", "\u2028", "1", "（", "年", "-",
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=60),
+    st.sampled_from(["utf-8", "gb18030", "utf-16"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_makes_the_reading_fail(tmp_path: Path, pieces: list[str], encoding: str) -> None:
+    for form, begun in (("csv", as_csv([TITLES])), ("jsonl", A_LINE + "\n")):
+        path = tmp_path / f"any.{form}"
+        path.write_bytes((begun + "".join(pieces)).encode(encoding, "replace"))
+        with contextlib.suppress(examining.Unreadable):
+            for part in examining.examine_here(path, form, DEFINITION, TODAY):
+                json.dumps(part, ensure_ascii=False).encode()
 
 
 def test_bytes_that_mean_nothing_are_refused(tmp_path: Path) -> None:
