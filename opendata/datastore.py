@@ -41,7 +41,7 @@ class DataAway(PortalError):
 
 class QueryTooLong(PortalError):
     status = 503
-    slug = "query-too-long"
+    slug = "query-too-slow"
     title = "This query takes too long."
     remedy = "Filter by a code, a district or a day, or take the whole file and query it on your side."
 

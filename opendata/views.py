@@ -20,6 +20,7 @@ from record import ledger, publication, withdrawn
 router = limits.router(include_in_schema=False)
 
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z-]{1,39}$")]
+PartName = Annotated[str, Path(pattern=r"^[a-z0-9]{1,20}$")]
 WITHDRAWN_AT_ONCE = 5_000
 
 
@@ -80,9 +81,18 @@ def withdrawn_list(request: Request, after: int = -1) -> Response:
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
+@router.get("/data/{name}.csv.gz")
+@door(who="anyone", limit="60/minute")
+def packed(request: Request, name: Name) -> Response:
+    """The whole data set as packed CSV."""
+    with db.reading() as session:
+        _, snapshot, manifest = current(session, name)
+    return serve(request, files.whole(manifest, "csv.gz"), f"{name}.csv.gz", snapshot)
+
+
 @router.get("/data/{name}.{form}")
 @door(who="anyone", limit="60/minute")
-def download(request: Request, name: Name, form: Literal["csv", "csv.gz", "jsonl", "parquet"]) -> Response:
+def download(request: Request, name: Name, form: Literal["csv", "jsonl", "parquet"]) -> Response:
     """The whole data set in one file, from any byte on; as Parquet where it has one part."""
     with db.reading() as session:
         _, snapshot, manifest = current(session, name)
@@ -94,15 +104,26 @@ def download(request: Request, name: Name, form: Literal["csv", "csv.gz", "jsonl
     return serve(request, files.whole(manifest, form), f"{name}.{form}", snapshot)
 
 
+@router.get("/data/{name}/parts/{part}.csv.gz")
+@door(who="anyone", limit="300/minute")
+def packed_part(request: Request, name: Name, part: PartName) -> Response:
+    """One part as packed CSV, without titles."""
+    return _part(request, name, part, "csv.gz")
+
+
 @router.get("/data/{name}/parts/{part}.{form}")
 @door(who="anyone", limit="300/minute")
 def part(
     request: Request,
     name: Name,
-    part: Annotated[str, Path(pattern=r"^[a-z0-9]{1,20}$")],
-    form: Literal["csv", "csv.gz", "jsonl", "parquet"],
+    part: PartName,
+    form: Literal["csv", "jsonl", "parquet"],
 ) -> Response:
     """One part of a data set's rows; CSV without titles."""
+    return _part(request, name, part, form)
+
+
+def _part(request: Request, name: str, part: str, form: str) -> Response:
     with db.reading() as session:
         _, snapshot, manifest = current(session, name)
     found = files.part(manifest, part, form)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from opendata import datastore, snapshots
+from opendata import datastore, snapshots, tasks
+
+assert tasks
 
 
 @pytest.fixture

@@ -45,7 +45,8 @@ def test_parts_as_parquet_are_typed_and_make_up_the_whole(client: TestClient) ->
     total = 0
     for part in found[1].parts:
         path = _folder() / part.files["parquet"].key
-        counted = duckdb.sql(f"SELECT count(*), typeof(any_value(occurred_on)) FROM '{path}'").fetchone()
+        with duckdb.connect() as engine:
+            counted = engine.execute(f"SELECT count(*), typeof(any_value(occurred_on)) FROM '{path}'").fetchone()
         assert counted == (part.rows, "DATE")
         answer = client.get(f"/data/penalties/parts/{part.name}.parquet")
         assert hashlib.sha256(answer.content).hexdigest() == part.files["parquet"].sha256
