@@ -3,15 +3,20 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 
-from partners.schemes import TITLES, Definition
+from partners.schemes import TITLES, Certificate, Definition
+from record.publication import months_after
 
 MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "jsonl": "application/x-ndjson",
 }
+NOTE = "说明"
+"""Key of a line of JSON that explains."""
 ROWS = 10_000
 """Rows of the workbook whose cells offer the code list."""
 
@@ -30,25 +35,76 @@ def _has(definition: Definition, field: str) -> bool:
     return True
 
 
+_ALL_DIGITS = re.compile(r"(?:\d|\[0-9\])\{(\d+)\}")
+"""A pattern that says no more than how many digits there are."""
+EVALUATED = "2026-03-05"
+
+
+def digits_of(certificate: Certificate) -> int | None:
+    """How many digits a certificate number has, where its pattern says just that."""
+    found = _ALL_DIGITS.fullmatch(certificate.pattern)
+    return int(found[1]) if found else None
+
+
+def certificate_example(definition: Definition) -> str:
+    """A made-up number for the best grade; empty where the pattern asks for more than digits."""
+    certificate = definition.certificate
+    length = digits_of(certificate) if certificate else None
+    if certificate is None or length is None:
+        return ""
+    number = "0" * (length - 1) + "1" if length else ""
+    parts = [(certificate.year_at, EVALUATED[:4])]
+    if definition.grades and certificate.grade_digits:
+        parts.append((certificate.grade_at, certificate.grade_digits[definition.grades[0].code]))
+    for at, text in parts:
+        if at is not None:
+            number = number[:at] + text + number[at + len(text) :]
+    return number if re.fullmatch(certificate.pattern, number) else ""
+
+
 def example(definition: Definition) -> dict[str, str]:
     """One made-up row: an entity that cannot exist."""
-    grade = definition.grades[0].code if definition.grades else ""
-    certificate = definition.certificate
-    number = ""
-    if certificate and certificate.grade_at is not None and certificate.pattern in {r"\d{15}", "[0-9]{15}"}:
-        number = f"2026001{certificate.grade_digits[grade]}00001"[:15]
+    until = months_after(date.fromisoformat(EVALUATED), definition.validity_months or 12) - timedelta(days=1)
     row = {
-        "企业名称": "（示例，请删除）演示贸易有限公司", "统一社会信用代码": "91310199MA00000000", "等级": grade,
-        "评价日期": "2026-03-05", "有效期至": "2029-03-04", "证书编号": number,
+        "企业名称": "（示例，请删除）演示贸易有限公司", "统一社会信用代码": "91310199MA00000000",
+        "等级": definition.grades[0].code if definition.grades else "", "评价日期": EVALUATED,
+        "有效期至": until.isoformat(), "证书编号": certificate_example(definition),
     }  # fmt: skip
     said = {title: row.get(title, "") for title in titles(definition)}
     for column in definition.columns:
         said[column.title] = (
             column.choices[0]
             if column.choices
-            else {"number": "1.5", "integer": "1", "date": "2026-03-05"}.get(column.type, "")
+            else {"number": "1.5", "integer": "1", "date": EVALUATED}.get(column.type, "")
         )
     return said
+
+
+def _certificate_in_words(definition: Definition) -> str:
+    certificate = definition.certificate
+    if certificate is None:
+        return ""
+    length = digits_of(certificate)
+    words = [f"{length}位数字" if length else f"格式 {certificate.pattern}"]
+    if certificate.year_at is not None:
+        words.append(f"第{certificate.year_at + 1}至{certificate.year_at + 4}位为评价年份")
+    if certificate.grade_at is not None:
+        width = len(next(iter(certificate.grade_digits.values())))
+        said = "、".join(f"{grade.code} {certificate.grade_digits[grade.code]}" for grade in definition.grades)
+        words.append(f"第{certificate.grade_at + 1}至{certificate.grade_at + width}位为等级代码（{said}）")
+    return "，".join(words)
+
+
+def needed(definition: Definition) -> list[tuple[str, str, str]]:
+    """The columns that every scheme has, as far as this one's template has them: field, title, and how it is needed.
+
+    `needed`, `one` (of the two that name the entity) or `optional`.
+    """
+    certificate = definition.certificate
+    how = {"party_name": "one", "entity_code": "one", "grade": "needed", "evaluated_on": "needed"}
+    if certificate and certificate.required:
+        how["certificate_number"] = "needed"
+    return [(field, title, how.get(field, "optional")) for field, title in TITLES.items() if _has(definition, field)]
 
 
 def explained(definition: Definition) -> list[tuple[str, str, str]]:
@@ -62,7 +118,7 @@ def explained(definition: Definition) -> list[tuple[str, str, str]]:
         "评价日期": ("必填", "2026-03-05；也可写 2026.3.5、2026年3月5日"),
         "有效期至": ("选填", f"空白则为{months}个月" if months else "空白则至下次评价"),
         "证书编号": (
-            "必填" if certificate and certificate.required else "选填", certificate.pattern if certificate else ""
+            "必填" if certificate and certificate.required else "选填", _certificate_in_words(definition)
         ),
     }  # fmt: skip
     rows = [(title, *base[title]) for title in titles(definition) if title in base]
@@ -74,14 +130,28 @@ def explained(definition: Definition) -> list[tuple[str, str, str]]:
     return rows
 
 
+MOST_NOTES = 25
+"""Lines above the header: a batch's header is looked for in the first lines of its file (`partners.reading`)."""
+
+
+def notes(definition: Definition) -> list[str]:
+    """The columns and the code lists in words, a line each; a reader of batches passes over them."""
+    lines = [f"说明：{title}（{needed}）：{holds}" for title, needed, holds in explained(definition)]
+    if len(lines) > MOST_NOTES:
+        lines = [*lines[: MOST_NOTES - 1], "；".join(lines[MOST_NOTES - 1 :])]
+    return lines
+
+
 def make(definition: Definition, form: str) -> bytes:
-    """The template in one of MEDIA_TYPES."""
+    """The template in one of MEDIA_TYPES. What explains it is passed over when it is handed in filled in."""
     head, row = titles(definition), example(definition)
     if form == "jsonl":
-        return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+        lines = [row, *({NOTE: line} for line in notes(definition))]
+        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     if form == "csv":
         text = io.StringIO()
         writer = csv.writer(text)
+        writer.writerows([line] for line in notes(definition))
         writer.writerow(head)
         writer.writerow([row[title] for title in head])
         return text.getvalue().encode("utf-8-sig")
@@ -90,6 +160,7 @@ def make(definition: Definition, form: str) -> bytes:
 
 def _workbook(definition: Definition, head: Sequence[str], row: dict[str, str]) -> bytes:
     import xlsxwriter
+    from xlsxwriter.utility import xl_range_abs
 
     made = io.BytesIO()
     book = xlsxwriter.Workbook(made, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
@@ -111,8 +182,7 @@ def _workbook(definition: Definition, head: Sequence[str], row: dict[str, str]) 
         codes.write_column(0, column, [title, *choices])
         if title in head:
             at = head.index(title)
-            letter = chr(ord("A") + column)
-            source = f"=代码表!${letter}$2:${letter}${len(choices) + 1}"
+            source = f"=代码表!{xl_range_abs(1, column, len(choices), column)}"
             sheet.data_validation(1, at, ROWS, at, {"validate": "list", "source": source})
     book.close()
     return made.getvalue()

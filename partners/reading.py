@@ -114,7 +114,7 @@ def under_header(rows: Iterator[Row], sense: Sense) -> Table:
             lines.append(below)
             header = _joined(header, below, sense)
             following = next(rows, None)
-        while following and _explains(header, [tidy(cell) for cell in following.cells], sense):
+        while following and explains(header, [tidy(cell) for cell in following.cells], sense):
             following = next(rows, None)
         rest = chain([following], rows) if following else rows
         return Table(header, _data(rest, header, lines, sense))
@@ -152,7 +152,7 @@ def _goes_on(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-def _explains(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
+def explains(header: Sequence[str], below: Sequence[str], sense: Sense) -> bool:
     """Whether a line below the header only says what goes where: in another language, by number, or as hints."""
     said = [cell.strip("() ") for cell in below if cell]
     if len(said) > 1 and said == [str(number) for number in range(1, len(said) + 1)]:

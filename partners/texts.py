@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from partners.reading import MOST_CELL, Row, Sense, Table, Unreadable, check_width, tidy, under_header
+from partners.reading import MOST_CELL, Row, Sense, Table, Unreadable, check_width, explains, tidy, under_header
 from partners.workbooks import shown
 
 SAMPLE = 2**18
@@ -168,6 +168,12 @@ def _csv(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 # ---- JSON lines -----------------------------------------------------------------------------------------------------
 
 
+NOTES = frozenset({"说明", "备注", "note", "_comment"})
+"""Keys of a line that only explains: the template has such lines."""
+FIRST = 3
+"""Lines among which an example may stand."""
+
+
 def read_json_lines(path: Path, sense: Sense) -> Table:
     """The table of a file with an object on each line: the keys of all of them are its columns. Raises Unreadable."""
     keys: dict[str, None] = {}
@@ -182,11 +188,14 @@ def read_json_lines(path: Path, sense: Sense) -> Table:
         raise Unreadable("batch-empty" if nothing else "batch-no-header")
 
     def rows() -> Iterator[Row]:
-        for place, said in _objects(path):
+        for at, (place, said) in enumerate(_objects(path)):
             if said is None:
                 yield Row(place, [], "json")
-            else:
-                yield Row(place, [_text_of(said.get(key)) for key in keys])
+                continue
+            cells = [_text_of(said.get(key)) for key in keys]
+            example = at < FIRST and explains(header, [tidy(cell) for cell in cells], sense)
+            if not example and not said.keys() <= NOTES:
+                yield Row(place, cells)
 
     return Table(header, rows())
 

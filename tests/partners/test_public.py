@@ -1,7 +1,7 @@
 """What anybody sees of partners: who rates by which method, how well it is kept, ratings side by side, and the past."""
 
-import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from zipfile import ZipFile
 
@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from partners import disputes, scorecard
-from portal.kit import db
+from portal.kit import db, jobs
 from record import ledger, publication
 from record.ledger import Fact
 from record.publication import months_after
@@ -68,12 +68,20 @@ def test_a_template_holds_the_columns_and_the_code_lists_and_can_be_handed_in_on
     client: TestClient, key: str
 ) -> None:
     answer = client.get("/partners/schemes/demo-credit/template.csv")
-    (line,) = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
-    assert list(line) == list(batches.HEADER)
+    text = answer.content.decode("utf-8-sig")
+    assert ",".join(batches.HEADER) in text
+    assert "AAA（信用AAA）" in text, "the code list stands inside"
     book = ZipFile(io.BytesIO(client.get("/partners/schemes/demo-credit/template.xlsx").content))
     assert "AAA" in book.read("xl/sharedStrings.xml").decode()
     assert "dataValidation" in book.read("xl/worksheets/sheet1.xml").decode()
-    assert client.get("/partners/schemes/demo-credit/template.jsonl").json()["等级"] == "AAA"
+    lines = client.get("/partners/schemes/demo-credit/template.jsonl")
+    assert json.loads(lines.text.splitlines()[0])["等级"] == "AAA"
+    assert "AAA（信用AAA）" in lines.text
+    own = ",".join(batches.row(batches.entities(1)[0], 1).values())
+    batch = batches.send(client, key, f"{text}{own}\n".encode()).json()["id"]
+    jobs.drain()
+    counts = batches.see(client, key, batch)["counts"]
+    assert (counts["rows"], counts["new"]) == (1, 1), "what explains and the example are passed over"
     assert client.get("/partners/schemes/demo-credit/template.exe").status_code == 422
 
 
