@@ -35,7 +35,7 @@ def _has(definition: Definition, field: str) -> bool:
     return True
 
 
-_ALL_DIGITS = re.compile(r"(?:\d|\[0-9\])\{(\d+)\}")
+_ALL_DIGITS = re.compile(r"(?:\\d|\[0-9\])\{(\d+)\}")
 """A pattern that says no more than how many digits there are."""
 EVALUATED = "2026-03-05"
 

@@ -3,6 +3,7 @@
 Computed every night from batches, disputes and what is published; a figure that rests on little says so by its number.
 """
 
+import statistics
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from record.workdays import Calendar
 
 MONTHS = 12
 AT_ONCE = 1_000
+FEW = 5
+"""Of fewer ratings than these only their number is told: the rest would tell of single entities."""
 MOST_RATED = 200_000
 """Ratings of one scheme that are looked at for what followed: the latest whose twelve months are over."""
 
@@ -30,8 +33,8 @@ class Followed(BaseModel):
     grade: str
     rated: int
     """Ratings whose twelve months are over."""
-    penalised: int
-    """Of these: entities with a published penalty in that time."""
+    penalised: int | None
+    """Of these: entities with a penalty in that time; null where so few were rated that it would tell of one."""
 
 
 class Figures(BaseModel):
@@ -50,7 +53,7 @@ class Figures(BaseModel):
     answered: int
     late_answers: int
     """Answers after the last day, and such that are missing past it."""
-    median_days: int | None
+    median_days: float | None
     """Working days from a dispute to the rater's answer, in the middle."""
     followed: list[Followed]
 
@@ -93,7 +96,7 @@ def compute(session: Session, scheme_id: str) -> Figures:
         batches=sent[0], rows=int(sent[1] or 0), rejected=int(sent[2] or 0), standing=standing, published=published,
         disputes=len(disputes), disputes_open=sum(one.closed_on is None for one in disputes),
         lost=sum(one.state in {"upheld", "conceded"} for one in disputes), answered=len(days), late_answers=len(late),
-        median_days=days[len(days) // 2] if days else None, followed=_followed(session, scheme_id, today),
+        median_days=statistics.median(days) if days else None, followed=_followed(session, scheme_id, today),
     )  # fmt: skip
 
 
@@ -138,7 +141,10 @@ def _followed(session: Session, scheme_id: str, today: date) -> list[Followed]:
         for row, found in zip(rows, evaluations.penalised_after(session, spans), strict=True):
             rated[row.grade] += 1
             penalised[row.grade] += found
-    return [Followed(grade=grade, rated=rated[grade], penalised=penalised[grade]) for grade in grades]
+    return [
+        Followed(grade=grade, rated=rated[grade], penalised=penalised[grade] if rated[grade] >= FEW else None)
+        for grade in grades
+    ]
 
 
 def of(session: Session, scheme_ids: Sequence[str]) -> dict[str, tuple[Figures, Any]]:

@@ -177,6 +177,8 @@ def penalised_after(session: Session, rated: Sequence[tuple[str, date, date]]) -
     At most a thousand. Counted is what is published, or was until its term ended; what was repaired, annulled or
     rightly objected to is used for nothing (信用修复管理办法), and what was never public is not counted either.
     """
+    if not publication.is_shown_here(session, "penalty", publication.today()):
+        return [False] * len(rated)
     gone = aliased(LedgerEntry)
     ended = gone.payload["because"].as_string() == "closed"
     asked = (
@@ -185,7 +187,8 @@ def penalised_after(session: Session, rated: Sequence[tuple[str, date, date]]) -
         .where(
             db.one_of(session, _CODE, {code for code, _, _ in rated}), LedgerEntry.kind == "penalty",
             LedgerEntry.visibility == "public", LedgerEntry.superseded_by.is_(None),
-            LedgerEntry.shown_from.is_(None), or_(LedgerEntry.withdrawn_by.is_(None), ended),
+            LedgerEntry.shown_from.is_(None), LedgerEntry.payload.is_not(None),
+            or_(LedgerEntry.withdrawn_by.is_(None), ended),
         )
     )  # fmt: skip
     days: dict[str, list[date]] = {}
