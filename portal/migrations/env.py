@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from alembic import context
 from sqlalchemy import Connection
 
+import opendata.models
 import partners.models
 import portal.kit.accounts
 import portal.kit.idempotency
@@ -21,7 +22,7 @@ import reporting.models
 import reporting.vault
 from portal.kit import db
 
-__all__ = ["partners", "portal", "record", "reporting"]
+__all__ = ["opendata", "partners", "portal", "record", "reporting"]
 
 
 @contextmanager

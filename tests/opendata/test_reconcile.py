@@ -37,7 +37,8 @@ def namesake(one: Entity) -> str:
     other = next(code for code in codes.DISTRICTS if code != one.district)
     with db.writing() as session:
         twin = Entity(
-            code=codes.made_up("91", random.Random(5)), name=one.name, name_key=one.name_key, type=one.type, status="active",
+            code=codes.made_up("91", random.Random(5)), name=one.name, name_key=one.name_key, type=one.type,
+            status="active",
             district=other, flags=[], source="demo", changed_at=db.now(),
         )  # fmt: skip
         session.add(twin)
