@@ -134,7 +134,12 @@ def _lines(table: tables.Table[_Anything]) -> tuple[list[list[str]], int]:
 
 def _under_header(lines: list[list[str]], size: int) -> Sent:
     """The rows below the line that names the columns; a list without one gets letters, as spreadsheets have them."""
-    at = next((at for at, cells in enumerate(lines[:TITLE_LINES]) if any(map(_is_title, cells))), None)
+    head = lines[:TITLE_LINES]
+    wide = any(sum(map(bool, cells)) > 1 for cells in head)  # then a line of one cell is what the table is called
+    named = (
+        at for at, cells in enumerate(head) if any(map(_is_title, cells)) and (not wide or sum(map(bool, cells)) > 1)
+    )
+    at = next(named, None)
     if at is None and lines and not any(map(_is_data, lines[0])):
         at = 0
     header = lines[at] if at is not None else []

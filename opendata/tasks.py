@@ -24,7 +24,7 @@ def mail_link(items: list[Any]) -> None:
         with db.reading() as session:
             address = follow.address(session, address_id)
         if address:
-            letters.link_to_many(address, language, number, [address_id, list_id, language]).send()
+            letters.link_to_many(address, language, number, [list_id, address_id, language]).send()
 
 
 @jobs.task(lists.FOLLOW)

@@ -77,8 +77,8 @@ def test_a_list_is_sent_matched_corrected_taken_back_and_followed(client: TestCl
     twin = namesake(one)
     plain = next(found for found in some(5) if found.code != one.code)
     place = send(client, as_csv([
-        ["2026 年供应商清单"], HEADER, ["1", plain.name, "", "重点"], ["2", one.name, "", ""], ["3", "", plain.code, ""],
-        ["4", NOBODY, "", "=1+1"],
+        ["2026 年供应商清单"], HEADER, ["1", plain.name, "", "重点"], ["2", one.name, "", ""],
+        ["3", "", plain.code, ""], ["4", NOBODY, "", "=1+1"],
     ]))  # fmt: skip
 
     page = client.get(f"{place}?lang=en")
@@ -171,7 +171,8 @@ def test_a_column_that_cannot_be_guessed_is_chosen_by_the_visitor(client: TestCl
         (b"", "a.csv", 422), (b"\n\n", "a.csv", 422), (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "a.xls", 415),
         (b"%PDF-1.7\n", "a.pdf", 415), (b"PK\x03\x04 and nothing", "a.xlsx", 422), (b"a,b\n", "a.xlsx", 415),
         (b"\x89PNG\r\n\x1a\n\0\0", "a.csv", 415), ("名称\n".encode(), "a.csv", 422),
-        (("名称\n" + "某某有限公司\n" * 10_001).encode(), "a.csv", 422), ((",".join(["名称"] * 61) + "\n").encode(), "a.csv", 422),
+        (("名称\n" + "某某有限公司\n" * 10_001).encode(), "a.csv", 422),
+        ((",".join(["名称"] * 61) + "\n").encode(), "a.csv", 422),
         (b"x" * (reading.MOST_BYTES + 1), "a.csv", 413),
     ],
 )  # fmt: skip
@@ -198,10 +199,12 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(client: TestClient) -> N
     answer = client.post("/data/match", files={"file": ("a.xlsx", content)})
     assert answer.status_code in (303, 413)
     bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as entry:
-            for _ in range(1_100):
-                entry.write(b" " * 2**20)
+    with (
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as entry,
+    ):
+        for _ in range(1_100):
+            entry.write(b" " * 2**20)
     assert client.post("/data/match", files={"file": ("a.xlsx", bomb.getvalue())}).status_code == 422
 
 
