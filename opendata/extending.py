@@ -68,9 +68,9 @@ def manifest(base_url: str, name: str) -> dict[str, Any]:
         "versions": ["0.2"],
         "name": name,
         "identifierSpace": f"{base_url}/entities/",
-        "schemaSpace": f"{base_url}/developers#entities",
+        "schemaSpace": f"{base_url}/developers#reconcile",
         "defaultTypes": [reconcile.type_shown(ENTITY)],
-        "documentation": f"{base_url}/developers",
+        "documentation": f"{base_url}/developers#reconcile",
         "logo": f"{base_url}/static/icon.svg",
         "view": {"url": f"{base_url}/entities/{{{{id}}}}"},
         "preview": {

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("cells", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("code", sa.String(length=18), nullable=True),
-        sa.Column("score", sa.Float(), nullable=True),
+        sa.Column("score", sa.Double(), nullable=True),
         sa.Column("candidates", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["list_id"], ["match_list.id"], name=op.f("fk_match_row_list_id_match_list"), ondelete="CASCADE"
