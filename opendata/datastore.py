@@ -71,10 +71,9 @@ _copies: dict[tuple[str, str], _Copy] = {}
 _opening = threading.Lock()
 
 
-def _folder() -> Path:
-    folder = get_settings().data_dir / "opendata" / "local"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+def folder() -> Path:
+    """Where this host's copies lie: they can be made anew, so no backup needs them."""
+    return get_settings().data_dir / "opendata" / "local"
 
 
 def forget() -> None:
@@ -91,7 +90,8 @@ def _copy(data_set: DataSet, snapshot: Snapshot) -> _Copy:
         known = _copies.get(where)
         if known and known.version == version:
             return known
-        path = _folder() / f"{data_set.name}-{version}.duckdb"
+        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder() / f"{data_set.name}-{version}.duckdb"
         if not path.exists():
             _build(data_set, Manifest.model_validate(snapshot.manifest), path)
         engine = duckdb.connect(str(path), read_only=True, config={"memory_limit": MEMORY, "threads": 2})
@@ -119,7 +119,7 @@ def _build(data_set: DataSet, manifest: Manifest, path: Path) -> None:
         finally:
             for one in parts:
                 one.unlink(missing_ok=True)
-    for old in sorted(_folder().glob(f"{data_set.name}-[0-9]*.duckdb"), key=os.path.getmtime)[:-COPIES_KEPT]:
+    for old in sorted(folder().glob(f"{data_set.name}-[0-9]*.duckdb"), key=os.path.getmtime)[:-COPIES_KEPT]:
         old.unlink(missing_ok=True)
 
 

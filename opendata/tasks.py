@@ -1,11 +1,12 @@
-"""Jobs of open data: writing the files every night, and taking withdrawn rows out of them soon."""
+"""Jobs of open data: the files, withdrawn rows out of them soon, and visitors' lists."""
 
 from datetime import timedelta
 from typing import Any
 
-from opendata import snapshots
+from opendata import lists, snapshots
 from portal.kit import db, jobs
-from record import open_data, publication
+from portal.kit.links import LinkExpired
+from record import follow, open_data, publication
 
 __all__ = ["open_data"]
 
@@ -31,3 +32,38 @@ def withdrawn(_items: list[Any]) -> None:
 def clean(_items: list[Any]) -> None:
     """Take withdrawn rows out of the files that hold them."""
     snapshots.clean()
+
+
+@jobs.task(lists.MATCH)
+def match(items: list[Any]) -> None:
+    """Match lists that visitors sent: each item is a list and the run that may match it."""
+    for list_id, run in items:
+        lists.match(list_id, run)
+
+
+@jobs.task(lists.LETTER)
+def mail_link(items: list[Any]) -> None:
+    """Mail addresses the link with which they follow a whole list."""
+    from record import letters  # it brings the web's templates along, so it loads when there is something to write
+
+    for list_id, address_id, language, number in items:
+        with db.reading() as session:
+            address = follow.address(session, address_id)
+        if address:
+            letters.link_to_many(address, language, number, [list_id, address_id, language]).send()
+
+
+@jobs.task(lists.FOLLOW)
+def follow_lists(items: list[Any]) -> None:
+    """Let addresses follow what is left of a list, some hundred entities at a time."""
+    for list_id, address_id, language, after in items:
+        _follow(list_id, address_id, language, after)
+
+
+def _follow(list_id: str, address_id: str, language: str, after: int | None) -> None:
+    while after is not None:
+        try:
+            with db.writing() as session:
+                after = lists.follow_some(session, list_id, address_id, language, after)
+        except LinkExpired:  # the reader stopped it all meanwhile
+            return

@@ -55,7 +55,7 @@ def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
 def catalogue(request: Request, session: web.ReadingSession) -> Response:
     """All data sets."""
     return web.page(
-        request, "opendata/list.html", data_sets=list(datasets.offered().values()), made=snapshots.all_of(session)
+        request, "opendata/catalogue.html", data_sets=list(datasets.offered().values()), made=snapshots.all_of(session)
     )
 
 

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection, Table, make_url, select
 from sqlalchemy.orm import Session
 
+from opendata import datastore
 from portal import migrations
 from portal.kit import archive, copying, db
 from portal.kit.archive import BackupDamaged, BackupNewer, Ledger, Manifest, StoredTable
@@ -148,7 +149,12 @@ def _copy_files(folder: Path, manifest: Manifest) -> None:
 def _files() -> Iterator[Path]:
     """Every file of the data folder that is neither database, index nor private key. Links are followed."""
     settings = get_settings()
-    passed_by = {engine.folder().resolve(), settings.resolved_keys_dir.resolve(), settings.data_dir.resolve()}
+    passed_by = {
+        engine.folder().resolve(),
+        datastore.folder().resolve(),
+        settings.resolved_keys_dir.resolve(),
+        settings.data_dir.resolve(),
+    }
     database = make_url(settings.resolved_database_url)
     if database.get_backend_name() == "sqlite":
         own = f"{Path(database.database or '').resolve()}"

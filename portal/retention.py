@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from opendata import lists
 from partners import callbacks, signatures
 from partners import uploads as batches
 from portal.kit import access, idempotency, jobs
@@ -21,6 +22,7 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "batches": batches.purge,
     "callbacks": callbacks.purge,
     "signatures": signatures.purge,
+    "matched_lists": lists.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

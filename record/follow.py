@@ -12,14 +12,14 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
@@ -134,10 +134,7 @@ def ask(session: Session, code: str, given: str, language: str) -> None:
     """
     entity, moment = entities.get(session, code), db.now()
     reader = _reader(session, address_of(given), moment)
-    if moment - reader.counted_from >= timedelta(days=1):
-        reader.counted_from, reader.mails = moment, 0
-    if reader.mails >= MAILS_A_DAY:
-        log.info("follow.enough_for_today")
+    if not _may_be_mailed(reader, moment):
         return
     asked = select(Follow).where(Follow.address_id == reader.id, Follow.entity_code == entity.code)
     follow = session.scalar(asked)
@@ -156,6 +153,30 @@ def ask(session: Session, code: str, given: str, language: str) -> None:
     log.info("follow.asked")
 
 
+def _may_be_mailed(reader: FollowAddress, moment: datetime) -> bool:
+    """Whether the address has had fewer mails today than anybody may have sent to it."""
+    if moment - reader.counted_from >= timedelta(days=1):
+        reader.counted_from, reader.mails = moment, 0
+    if reader.mails < MAILS_A_DAY:
+        return True
+    log.info("follow.enough_for_today")
+    return False
+
+
+def ask_many(session: Session, given: str) -> str | None:
+    """The id of an address that is now to be mailed one link for several entities; None: it was mailed enough of late.
+
+    Nothing but the address is kept before the link is opened. Raises AddressRefused.
+    """
+    moment = db.now()
+    reader = _reader(session, address_of(given), moment)
+    if not _may_be_mailed(reader, moment):
+        return None
+    reader.mails += 1
+    log.info("follow.asked_for_many")
+    return reader.id
+
+
 _FOLLOWING = select(
     Follow.id, Follow.address_id, Entity.code, Entity.name, Follow.language, Follow.asked_at, Follow.confirmed_at
 ).join(Entity, Entity.code == Follow.entity_code)
@@ -167,10 +188,19 @@ def find(session: Session, follow_id: str) -> Following | None:
     return Following(*row) if row else None
 
 
-def followed(session: Session, address_id: str) -> Sequence[Following]:
-    """Everything that this address follows, by name."""
+def followed(session: Session, address_id: str, after: str | None = None, *, limit: int = 100) -> Sequence[Following]:
+    """What this address follows, by name; `after`: the id of the last one that was seen."""
     asked = _FOLLOWING.where(Follow.address_id == address_id, Follow.confirmed_at.is_not(None))
-    return [Following(*row) for row in session.execute(asked.order_by(Entity.name, Follow.id))]
+    last = find(session, after) if after else None
+    if last is not None:
+        asked = asked.where(tuple_(Entity.name, Follow.id) > tuple_(literal(last.name), literal(last.id)))
+    return [Following(*row) for row in session.execute(asked.order_by(Entity.name, Follow.id).limit(limit))]
+
+
+def is_followed_by(session: Session, address_id: str, follow_id: str) -> bool:
+    """Whether this is something that the address follows."""
+    found = find(session, follow_id)
+    return found is not None and found.address_id == address_id and found.confirmed_at is not None
 
 
 def confirm(session: Session, follow_id: str) -> str:
@@ -188,6 +218,31 @@ def confirm(session: Session, follow_id: str) -> str:
         jobs.add(session, SEND, [])
         log.info("follow.confirmed")
     return follow.address_id
+
+
+def confirm_many(session: Session, address_id: str, codes: Collection[str], language: str) -> None:
+    """Follow these entities too from now on; at most a thousand. What the address follows already stays as it is.
+
+    Raises LinkExpired when the address is forgotten.
+    """
+    if session.get(FollowAddress, address_id, with_for_update=True) is None:
+        raise LinkExpired
+    moment, told = db.now(), ledger.size(session) - 1
+    known = select(Follow).where(Follow.address_id == address_id, Follow.entity_code.in_(codes))
+    following = {one.entity_code: one for one in session.scalars(known)}
+    registered = select(Entity.code).where(Entity.code.in_(codes)).order_by(Entity.code)
+    for code in session.scalars(registered):
+        one = following.get(code)
+        if one is None:
+            one = Follow(
+                id=secrets.token_hex(16), address_id=address_id, entity_code=code, language=language, asked_at=moment
+            )
+            session.add(one)
+        if one.confirmed_at is None:
+            one.confirmed_at, one.due_at, one.told = moment, moment, told
+    session.flush()
+    jobs.add(session, SEND, [])
+    log.info("follow.confirmed_many")
 
 
 def end(session: Session, follow_id: str) -> None:

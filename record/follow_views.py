@@ -12,6 +12,8 @@ from record.letters import ALL, CONFIRM, END, LINKS_WORK
 
 router = limits.router(include_in_schema=False)
 
+PER_PAGE = 100
+
 
 def _page(request: Request, template: str, **values: Any) -> Response:
     """A page behind a link of a mail: nothing keeps it."""
@@ -86,8 +88,10 @@ def end(request: Request, session: web.WritingSession, token: str) -> Response:
 @router.get("/follow/all/{token}")
 @door(who="anyone", limit="300/minute")
 def everything(request: Request, session: web.ReadingSession, token: str, confirmed: bool = False) -> Response:
-    found = follow.followed(session, links.read(ALL, token, LINKS_WORK))
-    return _page(request, "record/follow_all.html", found=found, confirmed=confirmed)
+    address_id = links.read(ALL, token, LINKS_WORK)
+    found = follow.followed(session, address_id, request.query_params.get("after"), limit=PER_PAGE + 1)
+    more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
+    return _page(request, "record/follow_all.html", found=found[:PER_PAGE], confirmed=confirmed, more=more)
 
 
 @router.post("/follow/all/{token}")
@@ -99,6 +103,6 @@ def end_some(
     address_id = links.read(ALL, token, LINKS_WORK)
     if stop == "all":
         follow.end_all(session, address_id)
-    elif any(one.id == stop for one in follow.followed(session, address_id)):
+    elif follow.is_followed_by(session, address_id, stop):
         follow.end(session, stop)
     return RedirectResponse(f"/follow/all/{token}", status_code=303)

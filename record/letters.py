@@ -4,6 +4,7 @@ Every mail about news says how to stop it, in its text and for mail programs (RF
 """
 
 import hashlib
+import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,8 +18,9 @@ from record.mailings import Mailing
 from record.news import News
 from record.publication import Published
 
-CONFIRM, END, ALL = "follow.confirm", "follow.end", "follow.all"
-"""What links in mails are for (`portal.kit.links`): each holds one random id."""
+CONFIRM, END, ALL, LIST = "follow.confirm", "follow.end", "follow.all", "follow.list"
+"""What links in mails are for (`portal.kit.links`): each holds one random id; LIST the list's, the address's and the
+language."""
 LINKS_WORK = timedelta(days=3650)
 """Mails are kept for years, and whoever finds one must be able to stop the next."""
 
@@ -62,6 +64,22 @@ def link(following: Following, address: str) -> Letter:
         )
 
 
+def link_to_many(address: str, language: str, number: int, about: list[str]) -> Letter:
+    """The mail with which an address is asked whether it wants to follow all entities of a list.
+
+    `about` is what the link holds; the page behind it is that of whoever keeps the list.
+    """
+    with i18n.speaking(_language(language)):
+        return _letter(
+            address,
+            i18n.ngettext("Do you want to follow %(num)s entity?", "Do you want to follow %(num)s entities?", number),
+            "follow_link_to_many",
+            f"{about} {secrets.token_hex(8)}",
+            number=number,
+            confirm=_address("list", LIST, about),
+        )
+
+
 def news(mailing: Mailing, found: News) -> Letter:
     """The mail that tells a reader what is new."""
     with i18n.speaking(_language(mailing.language)):
@@ -88,7 +106,7 @@ def _language(text: str) -> Language:
     return "en" if text == "en" else "zh"
 
 
-def _address(page: str, purpose: str, about: str) -> str:
+def _address(page: str, purpose: str, about: str | list[str]) -> str:
     return f"{get_settings().base_url}/follow/{page}/{links.make(purpose, about)}?lang={i18n.current()}"
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import func, select, text
 from portal import migrations
 from portal.app import create_app
 from portal.backup import make, restore
-from portal.kit import db, keyring
+from portal.kit import archive, db, keyring
 from portal.kit.archive import FolderTaken, PortalNotEmpty, RestoreUnfinished
 from portal.kit.errors import PortalError
 from record import ledger
@@ -263,7 +263,9 @@ def test_a_portal_that_is_not_empty_is_left_as_it_is(backup: Path, elsewhere: El
 @pytest.mark.usefixtures("database")
 def test_a_portal_that_was_only_started_is_empty(backup: Path) -> None:
     restored = portal("restore", backup, "--json")
-    assert (restored["entities"], restored["files"], restored["holds"]) == (50, 3, True)
+    kept = json.loads((backup / archive.MANIFEST).read_text("utf-8"))["files"]
+    assert (restored["entities"], restored["files"], restored["holds"]) == (50, len(kept), True)
+    assert "mail/1.eml" in kept
 
 
 def test_a_backup_wants_a_folder_of_its_own_and_a_portal(embedded: Path, tmp_path: Path, elsewhere: Elsewhere) -> None:

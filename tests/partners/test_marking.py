@@ -14,7 +14,7 @@ from python_calamine import CalamineWorkbook
 
 from partners import marking, organisations, staging, uploads
 from partners.models import Batch
-from partners.uploads import Arriving, Sender
+from partners.uploads import Arriving, Sender, Sent
 from portal.kit import db, storage
 from record import demo
 from tests import members
@@ -33,8 +33,8 @@ def handed_in(path: Path) -> Batch:
     arriving.finish()
     sender = Sender("demo-association", "page", "account 1")
     with db.writing() as session:
-        form = path.suffix[1:]
-        batch_id = uploads.take(session, sender, "demo-credit", file_name=path.name, form=form, file=arriving).id
+        sent = Sent(uploads.keep(arriving), path.name, path.suffix[1:], arriving.size, arriving.sha256)
+        batch_id = uploads.take(session, sender, "demo-credit", sent).id
     uploads.check(batch_id)
     marking.mark(batch_id)
     with db.reading() as session:
