@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint format bench bench-record bench-partners messages lock clean
+.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -74,8 +74,16 @@ bench-record: .venv/.dev .venv/.system ## measure the supervision record on both
 bench-partners: .venv/.dev ## measure the check of partners' batches beside frictionless: make bench-partners [ROWS=1000000]
 	@$(BIN)/python -m bench.partners $(if $(ROWS),--rows $(ROWS))
 
+.venv-datasette/.done: .venv/.runtime requirements/datasette.txt
+	@$(PYTHON) -m venv .venv-datasette
+	@$(BIN)/uv pip install -q -p .venv-datasette/bin/python --require-hashes -r requirements/datasette.txt
+	@touch $@
+
+bench-data: .venv/.dev .venv-datasette/.done ## measure open data beside Datasette: make bench-data [SCALE=3000000]
+	@$(BIN)/python -m bench.opendata $(if $(SCALE),--scale $(SCALE))
+
 lock: .venv/.dev ## choose new versions of everything and lock them
-	@cd requirements && for part in uv runtime dev; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \
+	@cd requirements && for part in uv runtime dev datasette; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \
 		--no-emit-index-url --no-header --python-version 3.11 $$part.in -o $$part.txt; done
 
 clean: ## remove everything that was installed, and the demonstration data

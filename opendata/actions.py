@@ -6,9 +6,8 @@ Facts on the wire contract: CKAN 2.13. Unknown arguments are ignored, as CKAN do
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -344,14 +343,28 @@ def _sorting(every: Sequence[str], said: Any) -> list[tuple[str, Literal["asc", 
     return order[:8]
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value
+def _moment(value: Any) -> str:
+    return f"{value:%Y-%m-%dT%H:%M:%S}"
+
+
+def _figure(value: Any) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {"date": date.isoformat, "timestamp": _moment, "numeric": _figure}
+"""By type: how a value is written in JSON, where it is not written as it is."""
+
+
+def _plain(data_set: DataSet, fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as JSON has them."""
+    types = [filters.column_of(data_set, name) for name in fields]
+    written = [(place, _PLAIN[one.type]) for place, one in enumerate(types) if one and one.type in _PLAIN]
+    plain = [list(row) for row in rows]
+    for row in plain:
+        for place, write in written:
+            if row[place] is not None:
+                row[place] = write(row[place])
+    return plain
 
 
 def datastore_search(session: Session, said: Arguments) -> dict[str, Any]:
@@ -376,7 +389,7 @@ def datastore_search(session: Session, said: Arguments) -> dict[str, Any]:
         )  # fmt: skip
     except TooDeep as error:
         raise invalid(offset=f"{error.title} {error.remedy}") from error
-    rows = [[_value(value) for value in row] for row in found.rows]
+    rows = _plain(data_set, fields, found.rows)
     next_page = {"_id": {"gt": rows[-1][fields.index("_id")]}} if keyset and len(rows) == asked.limit > 0 else None
     if len(fields) != len(asked.fields):
         rows = [row[1:] for row in rows]
@@ -406,7 +419,7 @@ def pages_of(session: Session, said: Arguments, at_once: int) -> Iterator[Any]:
             size = min(at_once, todo)
             page = asked.condition.and_(Condition("_id > ?", [after]))
             found = datastore.search(data_set, snapshot, Asked(names, page, limit=size, total=False)).rows
-            yield [[_value(value) for value in row] for row in found]
+            yield _plain(data_set, names, found)
             if len(found) < size:
                 return
             after, todo = found[-1][0], todo - size

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
 
 from opendata import actions
 from opendata.actions import ACTIONS, ActionError
@@ -80,9 +81,9 @@ def _answer(request: Request, name: str, said: dict[str, Any]) -> Response:
 
 
 def _json(content: Any, status: int, callback: str | None = None) -> Response:
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    text = to_json(content)
     if callback and _CALLBACK.fullmatch(callback):
-        return Response(f"/**/{callback}({text});", status, _OPEN, "application/javascript; charset=utf-8")
+        return Response(f"/**/{callback}({text.decode()});", status, _OPEN, "application/javascript; charset=utf-8")
     return Response(text, status, _OPEN, "application/json; charset=utf-8")
 
 

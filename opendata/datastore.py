@@ -30,6 +30,7 @@ MEMORY = "256MB"
 MOST_ROWS = 32_000
 DEEPEST_OFFSET = 100_000
 COPIES_KEPT = 2
+TOTALS_KEPT = 2_000
 
 
 class DataAway(PortalError):
@@ -63,8 +64,11 @@ class _Copy:
     version: str
     engine: duckdb.DuckDBPyConnection
     gone: set[str] = field(default_factory=set)
+    """What is in it and must not be shown; it only grows."""
     seen: int = -1
     """The last step of the ledger that was looked at for withdrawals."""
+    totals: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    """How many rows answered which query, while as much was hidden as now."""
 
 
 _copies: dict[tuple[str, str], _Copy] = {}
@@ -94,7 +98,7 @@ def _copy(data_set: DataSet, snapshot: Snapshot) -> _Copy:
         path = folder() / f"{data_set.name}-{version}.duckdb"
         if not path.exists():
             _build(data_set, Manifest.model_validate(snapshot.manifest), path)
-        engine = duckdb.connect(str(path), read_only=True, config={"memory_limit": MEMORY, "threads": 2})
+        engine = duckdb.connect(str(path), read_only=True, config={"memory_limit": MEMORY, "threads": 1})
         engine.execute("SET enable_external_access=false; SET lock_configuration=true")
         made = _Copy(version, engine, seen=snapshot.cleaned)
         _copies[where] = made
@@ -135,9 +139,12 @@ def _fill(data_set: DataSet, path: Path, parts: Sequence[Path]) -> None:
         engine.execute(
             f"CREATE TABLE rows AS SELECT row_number() OVER (ORDER BY {by}) AS _id, * FROM ({rows}) ORDER BY _id"
         )
-        for name in ("entity_code", data_set.key):
-            if data_set.column(name):
-                engine.execute(f"CREATE INDEX ix_{name} ON rows ({name})")
+        for name in _indexed(data_set):
+            engine.execute(f"CREATE INDEX ix_{name} ON rows ({name})")
+
+
+def _indexed(data_set: DataSet) -> Sequence[str]:
+    return [name for name in ("entity_code", data_set.key) if data_set.column(name)]
 
 
 def _ordering(data_set: DataSet) -> str:
@@ -200,21 +207,36 @@ def search(data_set: DataSet, snapshot: Snapshot, asked: Asked) -> Found:
     if asked.offset > DEEPEST_OFFSET:
         raise TooDeep
     copy = _ready(data_set, snapshot)
-    hidden = _hidden(data_set, _up_to_date(copy, data_set))
-    where, values = asked.condition.and_(hidden).sql()
-    order = ", ".join(f'"{name}" {way.upper()} NULLS {nulls.upper()}' for name, way, nulls in asked.order)
-    by_id = "" if asked.distinct else (", _id" if order else "_id")
+    gone = _up_to_date(copy, data_set)
+    where, values = asked.condition.and_(_hidden(data_set, gone)).sql()
     columns = ", ".join(f'"{name}"' for name in asked.fields)
-    sorting = f"ORDER BY {order}{by_id}" if order or by_id else ""
-    chosen = "DISTINCT " if asked.distinct else ""
-    query = f"SELECT {chosen}{columns} FROM rows WHERE {where} {sorting} LIMIT {asked.limit} OFFSET {asked.offset}"
-    rows = _run(copy, query, values)
+    chosen = f"SELECT {'DISTINCT ' if asked.distinct else ''}{columns} FROM rows WHERE {where}"
+    page = f"{chosen} {_sorting(data_set, asked)} LIMIT {asked.limit} OFFSET {asked.offset}"
+    rows = _run(copy, page, values)
     total = None
     if asked.total:
-        inner = f"SELECT {chosen}{columns} FROM rows WHERE {where}" if asked.distinct else ""
-        counted = f"SELECT count(*) FROM ({inner})" if inner else f"SELECT count(*) FROM rows WHERE {where}"
-        total = int(_run(copy, counted, values)[0][0])
+        question = chosen if asked.distinct else f"SELECT 1 FROM rows WHERE {where}"
+        total = _total(copy, question, values, (question, *asked.condition.values, publication.today(), len(gone)))
     return Found(rows, total)
+
+
+def _sorting(data_set: DataSet, asked: Asked) -> str:
+    """Rows lie in the order of `_id`, which one thread reads them in: only what comes by an index must be sorted."""
+    order = [f'"{name}" {way.upper()} NULLS {nulls.upper()}' for name, way, nulls in asked.order]
+    by_index = any(f'"{name}"' in asked.condition.text for name in _indexed(data_set))
+    if not asked.distinct and (order or by_index):
+        order.append("_id")
+    return f"ORDER BY {', '.join(order)}" if order else ""
+
+
+def _total(copy: _Copy, question: str, values: Sequence[Any], known_as: tuple[Any, ...]) -> int:
+    known = copy.totals.get(known_as)
+    if known is None:
+        known = int(_run(copy, f"SELECT count(*) FROM ({question})", values)[0][0])
+        if len(copy.totals) >= TOTALS_KEPT:
+            copy.totals.clear()
+        copy.totals[known_as] = known
+    return known
 
 
 def _ready(data_set: DataSet, snapshot: Snapshot) -> _Copy:

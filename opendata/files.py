@@ -64,8 +64,6 @@ class File:
             if first < stop:
                 if piece.key is None:
                     yield piece.data[first:stop]
-                elif (first, stop) == (0, piece.size):
-                    yield from storage.stream(piece.key)
                 else:
                     yield from storage.stream_range(piece.key, first, stop)
             at += piece.size

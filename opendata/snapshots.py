@@ -252,7 +252,7 @@ def _whole(form: Form, header: str, parts: Sequence[Part]) -> str:
     digest = hashlib.sha256()
     digest.update(front(form, header))
     for part in parts:
-        for block in storage.stream(part.files[form].key):
+        for block in storage.stream_range(part.files[form].key, 0, part.files[form].size):
             digest.update(block)
     return digest.hexdigest()
 

@@ -72,7 +72,7 @@ offer(
         key="code",
         part_of=lambda row: row[7] or "none",
         chart="district",
-        order=("code", "asc"),
+        order=("district", "asc"),
     )
 )
 

@@ -19,7 +19,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 
-_BLOCK = 4 * 2**20
+_BLOCK = 1 * 2**20
 REQUEST_SECONDS = "30s"
 RETRIES = 3
 
