@@ -107,6 +107,23 @@ def make_all(names: Iterable[str] = (), told: Callable[[str, int], None] = lambd
     return rows
 
 
+def make_missing(told: Callable[[int, int], None] = lambda done, of: None) -> int:
+    """Write the data sets that have no files yet: a new portal need not wait for the night. Returns how many."""
+    with db.reading() as session:
+        there = set(session.scalars(select(Snapshot.data_set)))
+    missing = [name for name in datasets.offered() if name not in there]
+    done = 0
+
+    def one_more(_name: str, _rows: int) -> None:
+        nonlocal done
+        done += 1
+        told(done, len(missing))
+
+    if missing:
+        make_all(missing, one_more)
+    return len(missing)
+
+
 def _folder() -> Path:
     folder = get_settings().data_dir / "opendata"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from typing import Any
 from opendata import lists, snapshots
 from portal.kit import db, jobs
 from portal.kit.links import LinkExpired
-from record import follow, open_data, publication
+from record import follow, ledger, open_data, publication
 
 __all__ = ["open_data"]
 
@@ -18,6 +18,15 @@ WAIT = timedelta(minutes=2)
 def snapshot(_items: list[Any]) -> None:
     """Write every data set anew."""
     snapshots.make_all()
+
+
+@jobs.task("opendata.begin")
+def begin(_items: list[Any]) -> None:
+    """Write what has no files yet, once there is something to write."""
+    with db.reading() as session:
+        empty = ledger.size(session) == 0
+    if not empty:
+        snapshots.make_missing()
 
 
 @jobs.task("opendata.withdrawn", on=publication.GONE)

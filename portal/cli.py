@@ -269,6 +269,8 @@ def demo(
     with _progress("Indexing") as told:
         index.bring_level(in_bulk=added > 0, progress=told)
     officers, file = people.add_people(), people.accounts_file()
+    with _progress("Writing the files of open data") as told:
+        data_commands.write_missing(told)
     finish(
         {"added": added, "officers": officers, "accounts": str(file)},
         f"{added} made-up entities added. Officers sign in at /desk; how is in {file}.",

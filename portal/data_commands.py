@@ -1,11 +1,26 @@
 """The command line of open data: `portal snapshot`."""
 
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from portal.console import AsJson, finish
+
+
+def _have_areas_offer() -> None:
+    from record import open_data
+
+    assert open_data
+
+
+def write_missing(told: Callable[[int, int], None]) -> None:
+    """Write the files of data sets that have none yet."""
+    from opendata import snapshots
+
+    _have_areas_offer()
+    snapshots.make_missing(told)
 
 
 def snapshot(
@@ -14,11 +29,10 @@ def snapshot(
 ) -> None:
     """Write the files of open data anew, all as of one entry of the ledger."""
     from opendata import snapshots
-    from opendata import tasks as opendata_tasks
     from portal import migrations
     from portal.kit import datasets
 
-    assert opendata_tasks
+    _have_areas_offer()
     migrations.upgrade()
     for name in data_set or ():
         if name not in datasets.offered():
