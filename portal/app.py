@@ -102,5 +102,5 @@ def create_app() -> FastAPI:
         for part in (*area.pages, *area.desk):
             app.include_router(part)
     app.include_router(_api_router())
-    openapi.publish(app)
+    openapi.publish(app, *(area.described() for area in AREAS if area.described))
     return app

@@ -55,7 +55,11 @@ def operations(schema: Mapping[str, Any], sample: Sample) -> list[Operation]:
 
 def _operation(method: str, path: str, described: Mapping[str, Any], sample: Sample) -> Operation:
     parameters = [_parameter(one) for one in described.get("parameters", [])]
-    query = "?" + urlencode({"q": sample.name, "limit": 5}) if any(one.name == "q" for one in parameters) else ""
+    known = {one["name"]: one["example"] for one in described.get("parameters", []) if "example" in one}
+    if any(one.name == "q" for one in parameters) and path.startswith("/api/v1/"):
+        known |= {"q": sample.name, "limit": 5}
+    inside = {"code": sample.code, **known}
+    asked = urlencode({name: value for name, value in known.items() if f"{{{name}}}" not in path})
     body = json.dumps({"items": [sample.name, sample.code]}, ensure_ascii=False) if "requestBody" in described else None
     return Operation(
         key=f"{method} {path}",
@@ -63,9 +67,15 @@ def _operation(method: str, path: str, described: Mapping[str, Any], sample: Sam
         path=path,
         summary=described.get("description") or described.get("summary", ""),
         parameters=parameters,
-        example_address=path.replace("{code}", sample.code) + query,
+        example_address=_filled(path, inside) + (f"?{asked}" if asked else ""),
         example_body=body,
     )
+
+
+def _filled(path: str, values: Mapping[str, Any]) -> str:
+    for name, value in values.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    return path
 
 
 def _parameter(described: Mapping[str, Any]) -> Parameter:

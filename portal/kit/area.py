@@ -56,5 +56,7 @@ class Area:
     """Sections about the entity with this code."""
     panelled_kinds: Sequence[str] = field(default_factory=tuple)
     """Kinds of entries that the panels show, so that the page need not show them twice."""
+    described: Callable[[], Mapping[str, Any]] | None = None
+    """Paths outside /api/v1 that programs ask, as OpenAPI 3.1 has them."""
     warm: Callable[[], None] | None = None
     """Gets ready what the first visitor would otherwise wait for; runs in a thread of its own after the start."""

@@ -1,5 +1,6 @@
 """The published description of the JSON API (OpenAPI 3.1): FastAPI's own, with the refusals as they really look."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -55,20 +56,22 @@ def _describe_refusals(path: str, operation: dict[str, Any]) -> None:
     }
 
 
-def publish(app: FastAPI) -> None:
-    """Make `app.openapi()` describe every refusal as the problem document that it is."""
+def publish(app: FastAPI, *outside: Mapping[str, Any]) -> None:
+    """Make `app.openapi()` describe every refusal as the problem document that it is, and paths `outside` /api/v1."""
     generate = app.openapi
 
-    def described() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = generate()
             for path, operations in schema["paths"].items():
                 for operation in operations.values():
                     _describe_refusals(path, operation)
+            for described in outside:
+                schema["paths"] |= described
             schemas = schema["components"]["schemas"]
             schemas["Problem"] = PROBLEM
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
         return app.openapi_schema or {}
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = whole  # type: ignore[method-assign]
