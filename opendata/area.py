@@ -9,4 +9,5 @@ AREA = Area(
     name="opendata",
     pages=(lists_views.router, reconcile_views.router, views.router, ckan.router),
     described=described.paths,
+    freshness=views.freshness,
 )

@@ -13,14 +13,14 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 import structlog
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from opendata.models import Snapshot
@@ -371,3 +371,8 @@ def of(session: Session, name: str) -> tuple[Snapshot, Manifest] | None:
 def all_of(session: Session) -> dict[str, tuple[Snapshot, Manifest]]:
     """Every snapshot by the name of its data set."""
     return {one.data_set: (one, Manifest.model_validate(one.manifest)) for one in session.scalars(select(Snapshot))}
+
+
+def last_made(session: Session) -> datetime | None:
+    """When the last of the data sets was written whole; None while there is none."""
+    return session.scalar(select(func.min(Snapshot.made_at)))

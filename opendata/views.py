@@ -1,6 +1,6 @@
 """Public pages of open data: the data sets, each with a preview, a picture, its columns, downloads and examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Request, Response
@@ -12,6 +12,7 @@ from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
 from portal.kit import datasets, db, errors, i18n, limits, web
+from portal.kit.area import Freshness
 from portal.kit.datasets import DataSet
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
@@ -178,3 +179,9 @@ def data_set(request: Request, session: web.ReadingSession, name: Name) -> Respo
             "examples": examples.of(found),
         }  # fmt: skip
     return web.page(request, "opendata/dataset.html", **values)
+
+
+def freshness(session: Session) -> Sequence[Freshness]:
+    """How fresh files and tables are."""
+    rhythm = i18n.gettext("Every night; what is withdrawn within minutes")
+    return (Freshness(i18n.gettext("Files and tables"), snapshots.last_made(session), rhythm),)

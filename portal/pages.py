@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from portal import handbook
 from portal.handbook import Sample
-from portal.kit import limits, web
+from portal.kit import datasets, limits, web
 from portal.kit.limits import door
 from search import overview
 
@@ -43,6 +43,8 @@ def developers(request: Request, session: web.ReadingSession) -> Response:
         "pages/developers.html",
         operations=handbook.operations(request.app.openapi(), sample),
         problems=handbook.problems(),
+        freshness=[one for area in request.app.state.areas if area.freshness for one in area.freshness(session)],
+        data_sets=datasets.offered().values(),
     )
 
 

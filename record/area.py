@@ -31,4 +31,5 @@ AREA = Area(
     ),
     queues=lambda session, officer: [*desk.queues(session, officer), *feedback_desk.queues(session, officer)],
     figures=desk.figures,
+    freshness=views.freshness,
 )

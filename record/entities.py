@@ -1,6 +1,7 @@
 """Reading the register: one entity, several in the order asked for, or all of them for whoever builds an index."""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import JSON, BindParameter, Table, Text, bindparam, case, func, null, select, type_coerce
@@ -53,6 +54,11 @@ def as_listed(entity: Entity) -> Listed:
 def count(session: Session) -> int:
     """Number of entities in the register."""
     return session.scalar(select(func.count()).select_from(Entity)) or 0
+
+
+def last_changed(session: Session) -> datetime | None:
+    """When the register last took in a change; None while it is empty."""
+    return session.scalar(select(func.max(Entity.changed_at)))
 
 
 def is_empty(session: Session) -> bool:

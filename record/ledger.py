@@ -367,6 +367,12 @@ def size(session: Session) -> int:
     return session.execute(select(LedgerHead.size).where(LedgerHead.id == 1)).scalar_one()
 
 
+def last_recorded(session: Session) -> datetime | None:
+    """When the newest entry was recorded; None while there is none."""
+    newest = select(LedgerEntry.recorded_at).order_by(LedgerEntry.seq.desc()).limit(1)
+    return session.scalar(newest)
+
+
 def head(session: Session, at: int | None = None) -> Head:
     """The ledger's head now, or when it had `at` entries. Raises ValueError when it never had so many."""
     wanted = size(session) if at is None else at

@@ -11,10 +11,11 @@ from fastapi.responses import RedirectResponse
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 
 from portal.kit import db, errors, i18n, limits, shapes, web
-from portal.kit.area import Area, Panel
+from portal.kit.area import Area, Freshness, Panel
 from portal.kit.limits import door
 from record import browsing, codes, entities, feeds, kinds, ledger, profile, publication, signed
 
@@ -231,3 +232,13 @@ def proof(request: Request, session: web.ReadingSession, seq: Annotated[int, InP
     leaf = ledger.read_tile(session, 0, seq // 256)[seq % 256]
     path = ledger.inclusion(session, seq, head.size)
     return web.page(request, "record/proof.html", seq=seq, head=head, leaf=leaf, steps=path)
+
+
+def freshness(session: Session) -> Sequence[Freshness]:
+    """How fresh the register and the record are."""
+    return (
+        Freshness(
+            i18n.gettext("Register"), entities.last_changed(session), i18n.gettext("Within 5 seconds of its file")
+        ),
+        Freshness(i18n.gettext("Supervision record"), ledger.last_recorded(session), i18n.gettext("At once")),
+    )

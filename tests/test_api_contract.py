@@ -33,7 +33,6 @@ def test_every_answer_is_one_that_the_description_announces() -> None:
     operations = [result.ok() for result in published.get_all_operations()]
     assert len(operations) >= 4
     for operation in operations:
-
         tries = next(tries for start, tries in MOST_EXAMPLES.items() if operation.path.startswith(start))
 
         @given(case=operation.as_strategy())

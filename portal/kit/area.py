@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -27,6 +28,15 @@ class Figure:
 
     title: str
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh something is that programs take: what it is, when it last changed, how often it does."""
+
+    title: str
+    at: datetime | None
+    rhythm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,8 @@ class Area:
     """Sections about the entity with this code."""
     panelled_kinds: Sequence[str] = field(default_factory=tuple)
     """Kinds of entries that the panels show, so that the page need not show them twice."""
+    freshness: Callable[[Session], Sequence[Freshness]] | None = None
+    """How fresh what the area publishes is, in the reader's language."""
     described: Callable[[], Mapping[str, Any]] | None = None
     """Paths outside /api/v1 that programs ask, as OpenAPI 3.1 has them."""
     warm: Callable[[], None] | None = None
