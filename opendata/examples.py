@@ -36,6 +36,6 @@ def of(data_set: DataSet) -> Sequence[Example]:
         ),
         Example(
             "DuckDB", "sql",
-            f"SELECT {column}, count(*)\nFROM read_csv('{home}.csv', all_varchar=true)\nGROUP BY ALL;",
+            f"SELECT {column}, count(*)\nFROM read_csv('{data_set.name}.csv.gz', all_varchar=true)\nGROUP BY ALL;",
         ),
     )  # fmt: skip

@@ -1,10 +1,13 @@
 """Data sets written from a portal of made-up entities, and copies that are closed with their test."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from opendata import datastore, snapshots, tasks
+from tests.conftest import free_port, served, use_settings
 
 assert tasks
 
@@ -15,3 +18,19 @@ def written(filled: str) -> Iterator[str]:
     snapshots.make_all()
     yield filled
     datastore.forget()
+
+
+@pytest.fixture(scope="session")
+def address(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A served portal whose data sets are written."""
+    folder = tmp_path_factory.mktemp("ckan")
+    shutil.copytree(demo_data.parent, folder / "portal", ignore=shutil.ignore_patterns("*-queue", "*-turn"))
+    port = free_port()
+    settings = {"PORTAL_RATE_LIMITS_ENABLED": "false", "PORTAL_BASE_URL": f"http://127.0.0.1:{port}"}
+    with pytest.MonkeyPatch.context() as patch:
+        data_dir = folder / "portal" / "var"
+        use_settings(patch, data_dir=data_dir, database_url="", base_url=settings["PORTAL_BASE_URL"])
+        snapshots.make_all()
+        datastore.forget()
+    with served(data_dir, port=port, **settings) as url:
+        yield url

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,13 +15,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from opendata import catalog, datastore, snapshots
+from opendata import catalog, snapshots
 from portal.kit import datasets, db
 from portal.kit.datasets import Column, DataSet
 from record import publication
 from record.models import Entity
 from record.publication import PUBLISHED
-from tests.conftest import free_port, served, use_settings
 
 pytestmark = [pytest.mark.usefixtures("unlimited")]
 
@@ -237,22 +235,6 @@ def test_what_is_withdrawn_is_gone_from_every_answer_at_once(client: TestClient)
 
 
 # ---- the client that people have ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def address(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served portal whose data sets are written."""
-    folder = tmp_path_factory.mktemp("ckan")
-    shutil.copytree(demo_data.parent, folder / "portal", ignore=shutil.ignore_patterns("*-queue", "*-turn"))
-    port = free_port()
-    settings = {"PORTAL_RATE_LIMITS_ENABLED": "false", "PORTAL_BASE_URL": f"http://127.0.0.1:{port}"}
-    with pytest.MonkeyPatch.context() as patch:
-        data_dir = folder / "portal" / "var"
-        use_settings(patch, data_dir=data_dir, database_url="", base_url=settings["PORTAL_BASE_URL"])
-        snapshots.make_all()
-        datastore.forget()
-    with served(data_dir, port=port, **settings) as url:
-        yield url
 
 
 def ckanapi(address: str, *words: str, cwd: Path | None = None) -> str:
