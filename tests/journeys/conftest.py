@@ -93,6 +93,10 @@ def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, s
         "help": "/help",
         "about": "/about",
         "developers": "/developers",
+        "open data": "/data",
+        "data set": "/data/penalties",
+        "data set of entities": "/data/entities",
+        "matching": "/data/match",
         "no such page": "/no-such-page",
         "no such entity": "/entities/91310000000000000X",
     }

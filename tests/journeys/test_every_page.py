@@ -33,6 +33,10 @@ PAGES = [
     "help",
     "about",
     "developers",
+    "open data",
+    "data set",
+    "data set of entities",
+    "matching",
     "no such page",
     "no such entity",
 ]
