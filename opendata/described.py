@@ -105,6 +105,19 @@ def paths() -> dict[str, Any]:
         [_query("after", {"type": "integer"}, "Behind this entry of the ledger.", None)],
         {"200": {"description": "Rows: seq, id, data_set, withdrawn_on.", "content": {"text/csv": {}}}},
     )}  # fmt: skip
+    described["/data/changes.json"] = {"get": _answering(
+        "Days that have a file of changes, the newest first.",
+        [_query("before", {"type": "string", "format": "date"}, "Only days before this one.", None),
+         _query("limit", {"type": "integer", "minimum": 1, "maximum": 500}, "How many days.", None)],
+        {"200": _json({"type": "object", "required": ["items", "next"]})},
+    )}  # fmt: skip
+    for form, media_type in (("jsonl", "application/x-ndjson"), ("jsonl.gz", "application/gzip")):
+        day = {"name": "day", "in": "path", "required": True, "description": "A day of the city's calendar.",
+               "example": "2026-11-22", "schema": {"type": "string", "format": "date"}}  # fmt: skip
+        described[f"/data/changes/{{day}}.{form}"] = {"get": _answering(
+            "One day's changes, a step of the ledger a line.", [day],
+            {"200": {"description": "The file.", "content": {media_type: {}}}, "404": _refused()},
+        )}  # fmt: skip
     return described
 
 

@@ -1,9 +1,9 @@
 """Tables of open data: the snapshots in force, and lists that visitors have matched, which live for a week."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String
+from sqlalchemy import JSON, BigInteger, Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import Base, UtcDateTime
@@ -66,3 +66,22 @@ class MatchRow(Base):
     """0 to 100."""
     candidates: Mapped[list[tuple[str, int]]] = mapped_column(JSON)
     """Codes and scores, the best first."""
+
+
+class Delta(Base):
+    """The file of one day's changes."""
+
+    __tablename__ = "delta"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    """Of the city's calendar: that on which the steps were recorded."""
+    first_seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+    """The next day begins right behind it."""
+    rows: Mapped[int] = mapped_column(BigInteger)
+    """Lines: the steps that the public may learn of."""
+    files: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """By form: key in the store, size in bytes, SHA-256."""
+    known_to: Mapped[int] = mapped_column(BigInteger)
+    """The last entry whose withdrawals and corrections the file knows."""
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)

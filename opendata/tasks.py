@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from opendata import lists, snapshots
+from opendata import deltas, lists, snapshots
 from portal.kit import db, jobs
 from portal.kit.links import LinkExpired
 from record import follow, ledger, open_data, publication
@@ -18,6 +18,13 @@ WAIT = timedelta(minutes=2)
 def snapshot(_items: list[Any]) -> None:
     """Write every data set anew."""
     snapshots.make_all()
+
+
+@jobs.task("opendata.deltas")
+def write_deltas(_items: list[Any]) -> None:
+    """Write the files of the days that are over, and take out of older ones what is shown no longer."""
+    deltas.clean()
+    deltas.write_missing(publication.today())
 
 
 @jobs.task("opendata.begin")
@@ -41,6 +48,7 @@ def withdrawn(_items: list[Any]) -> None:
 def clean(_items: list[Any]) -> None:
     """Take withdrawn rows out of the files that hold them."""
     snapshots.clean()
+    deltas.clean()
 
 
 @jobs.task(lists.MATCH)

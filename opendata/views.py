@@ -88,7 +88,7 @@ def packed(request: Request, name: Name) -> Response:
     """The whole data set as packed CSV."""
     with db.reading() as session:
         _, snapshot, manifest = current(session, name)
-    return serve(request, files.whole(manifest, "csv.gz"), f"{name}.csv.gz", snapshot)
+    return serve(request, files.whole(manifest, "csv.gz"), f"{name}.csv.gz", snapshot.seq)
 
 
 @router.get("/data/{name}.{form}")
@@ -101,8 +101,8 @@ def download(request: Request, name: Name, form: Literal["csv", "jsonl", "parque
         found = files.part(manifest, manifest.parts[0].name, form) if len(manifest.parts) == 1 else None
         if found is None:
             raise errors.NotFound
-        return serve(request, found, f"{name}.{form}", snapshot)
-    return serve(request, files.whole(manifest, form), f"{name}.{form}", snapshot)
+        return serve(request, found, f"{name}.{form}", snapshot.seq)
+    return serve(request, files.whole(manifest, form), f"{name}.{form}", snapshot.seq)
 
 
 @router.get("/data/{name}/parts/{part}.csv.gz")
@@ -130,17 +130,20 @@ def _part(request: Request, name: str, part: str, form: str) -> Response:
     found = files.part(manifest, part, form)
     if found is None:
         raise errors.NotFound
-    return serve(request, found, f"{name}-{part}.{form}", snapshot)
+    return serve(request, found, f"{name}-{part}.{form}", snapshot.seq)
 
 
-def serve(request: Request, file: File, name: str, snapshot: Snapshot) -> Response:
-    """A file with its validators; nothing where the caller has it already, a part where one is asked for."""
+def serve(request: Request, file: File, name: str, seq: int) -> Response:
+    """A file with its validators; nothing where the caller has it already, a part where one is asked for.
+
+    `seq`: the last entry of the ledger that it knows.
+    """
     headers = {
         "ETag": file.etag,
         "Accept-Ranges": "bytes",
         "Repr-Digest": file.digest,
         "Cache-Control": "public, no-cache",
-        "X-Ledger-Seq": str(snapshot.seq),
+        "X-Ledger-Seq": str(seq),
         "Content-Disposition": f'attachment; filename="{name}"',
     }
     if file.etag in request.headers.get("if-none-match", ""):

@@ -28,9 +28,10 @@ def snapshot(
     as_json: AsJson = False,
 ) -> None:
     """Write the files of open data anew, all as of one entry of the ledger."""
-    from opendata import snapshots
+    from opendata import deltas, snapshots
     from portal import migrations
     from portal.kit import datasets
+    from record import publication
 
     _have_areas_offer()
     migrations.upgrade()
@@ -39,6 +40,8 @@ def snapshot(
             raise typer.BadParameter(f"{name} is none of {', '.join(datasets.offered())}")
     started = time.monotonic()
     rows = snapshots.make_all(data_set or ())
+    deltas.clean()
+    deltas.write_missing(publication.today())
     seconds = round(time.monotonic() - started, 2)
     finish(
         {"rows": rows, "seconds": seconds},

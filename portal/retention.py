@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from opendata import lists
+from opendata import deltas, lists
 from partners import callbacks, signatures
 from partners import uploads as batches
 from portal.kit import access, idempotency, jobs
@@ -23,6 +23,7 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "callbacks": callbacks.purge,
     "signatures": signatures.purge,
     "matched_lists": lists.purge,
+    "daily_changes": deltas.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

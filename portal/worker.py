@@ -63,6 +63,10 @@ TIMETABLE = {
         "schedule": crontab(minute=40, hour=4),
         "args": ("opendata.snapshot",),
     },
+    "write the files of yesterday's changes": {
+        "schedule": crontab(minute=35, hour=0),
+        "args": ("opendata.deltas",),
+    },
     "write the files of data sets that have none yet": {
         "schedule": crontab(minute="*/10"),
         "args": ("opendata.begin",),

@@ -367,10 +367,22 @@ def size(session: Session) -> int:
     return session.execute(select(LedgerHead.size).where(LedgerHead.id == 1)).scalar_one()
 
 
-def last_recorded(session: Session) -> datetime | None:
-    """When the newest entry was recorded; None while there is none."""
-    newest = select(LedgerEntry.recorded_at).order_by(LedgerEntry.seq.desc()).limit(1)
-    return session.scalar(newest)
+def recorded_at(session: Session, seq: int) -> datetime | None:
+    """When an entry was recorded; None where there is none of this number."""
+    return session.scalar(select(LedgerEntry.recorded_at).where(LedgerEntry.seq == seq))
+
+
+def before(session: Session, moment: datetime) -> int:
+    """How many entries had been recorded before a moment: those of lower numbers, for the ledger is in their order."""
+    low, high = 0, size(session)
+    while low < high:
+        middle = (low + high) // 2
+        recorded = recorded_at(session, middle)
+        if recorded is not None and recorded < moment:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def head(session: Session, at: int | None = None) -> Head:

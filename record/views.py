@@ -236,9 +236,9 @@ def proof(request: Request, session: web.ReadingSession, seq: Annotated[int, InP
 
 def freshness(session: Session) -> Sequence[Freshness]:
     """How fresh the register and the record are."""
+    soon, at_once = i18n.gettext("Within 5 seconds of its file"), i18n.gettext("At once")
+    newest = ledger.recorded_at(session, ledger.size(session) - 1)
     return (
-        Freshness(
-            i18n.gettext("Register"), entities.last_changed(session), i18n.gettext("Within 5 seconds of its file")
-        ),
-        Freshness(i18n.gettext("Supervision record"), ledger.last_recorded(session), i18n.gettext("At once")),
+        Freshness(i18n.gettext("Register"), entities.last_changed(session), soon),
+        Freshness(i18n.gettext("Supervision record"), newest, at_once),
     )

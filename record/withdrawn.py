@@ -1,5 +1,7 @@
 """Which entries that somebody took are shown no longer: for whoever keeps copies of what was published."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
@@ -34,6 +36,21 @@ def gone_since(session: Session, kind: str, after: int) -> set[str]:
                 gone.add(payload["withdrawn"])
         after = steps[-1][0]
     return gone
+
+
+def hidden_since(session: Session, after: int) -> Iterator[list[int]]:
+    """Numbers of entries that steps behind `after` withdrew or said anew, in parts."""
+    steps = (
+        select(LedgerEntry.seq, LedgerEntry.kind, LedgerEntry.payload, LedgerEntry.supersedes)
+        .where(or_(LedgerEntry.kind == "withdrawal", LedgerEntry.supersedes.is_not(None)))
+        .order_by(LedgerEntry.seq)
+        .limit(AT_ONCE // 20)
+    )
+    while found := session.execute(steps.where(LedgerEntry.seq > after)).all():
+        ids = [said["withdrawn"] for _, kind, said, _ in found if kind == "withdrawal" and said]
+        withdrawn = session.scalars(select(LedgerEntry.seq).where(LedgerEntry.id.in_(ids))) if ids else ()
+        yield [*withdrawn, *(before for *_, before in found if before is not None)]
+        after = found[-1].seq
 
 
 def still_shown(session: Session, ids: list[str]) -> set[str]:

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field(default="Gongzhi 共治 <portal@localhost>", description="Sender of every message.")
     idempotency_hours: int = Field(default=24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
+    deltas_days: int = Field(default=400, ge=2, description="How long the files of daily changes are kept.")
     webhooks_to_loopback: bool = Field(
         default=False, description="Lets deliveries go to this machine, without TLS too. Only for trying things out."
     )

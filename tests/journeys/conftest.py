@@ -96,6 +96,7 @@ def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, s
         "open data": "/data",
         "data set": "/data/penalties",
         "data set of entities": "/data/entities",
+        "daily changes": "/data/changes",
         "matching": "/data/match",
         "no such page": "/no-such-page",
         "no such entity": "/entities/91310000000000000X",

@@ -36,6 +36,7 @@ PAGES = [
     "open data",
     "data set",
     "data set of entities",
+    "daily changes",
     "matching",
     "no such page",
     "no such entity",
