@@ -110,15 +110,20 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
     }  # fmt: skip
 
 
+def shown(session: Session) -> Mapping[str, DataSet]:
+    """The data sets that this portal shows today, by name, in the order in which they are offered."""
+    today = publication.today()
+    return {
+        name: one
+        for name, one in datasets.offered().items()
+        if one.kind is None or publication.is_shown_here(session, one.kind, today)
+    }
+
+
 def all_packages(session: Session) -> list[Package]:
     """Every data set that this portal shows today, by name."""
     made = snapshots.all_of(session)
-    today = publication.today()
-    return [
-        package(one, made.get(name))
-        for name, one in sorted(datasets.offered().items())
-        if one.kind is None or publication.is_shown_here(session, one.kind, today)
-    ]
+    return [package(one, made.get(name)) for name, one in sorted(shown(session).items())]
 
 
 # ---- searching ------------------------------------------------------------------------------------------------------

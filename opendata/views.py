@@ -7,7 +7,7 @@ from fastapi import Path, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
-from opendata import datastore, descriptors, examples, files, snapshots
+from opendata import catalog, datastore, descriptors, examples, files, snapshots
 from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
@@ -16,7 +16,7 @@ from portal.kit.area import Freshness
 from portal.kit.datasets import DataSet
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from record import ledger, publication, withdrawn
+from record import ledger, withdrawn
 
 router = limits.router(include_in_schema=False)
 
@@ -32,9 +32,9 @@ class NotMadeYet(PortalError):
     remedy = "Try again in a few minutes. Whoever runs the portal can write them at once: portal snapshot."
 
 
-def known(name: str) -> DataSet:
-    """Raises NotFound."""
-    found = datasets.offered().get(name)
+def known(session: Session, name: str) -> DataSet:
+    """A data set that this portal shows today. Raises NotFound."""
+    found = catalog.shown(session).get(name)
     if found is None:
         raise errors.NotFound
     return found
@@ -42,9 +42,7 @@ def known(name: str) -> DataSet:
 
 def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
     """A data set with its snapshot. Raises NotFound, NotMadeYet."""
-    data_set = known(name)
-    if data_set.kind and not publication.is_shown_here(session, data_set.kind, publication.today()):
-        raise errors.NotFound
+    data_set = known(session, name)
     found = snapshots.of(session, name)
     if found is None:
         raise NotMadeYet
@@ -56,7 +54,10 @@ def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
 def catalogue(request: Request, session: web.ReadingSession) -> Response:
     """All data sets."""
     return web.page(
-        request, "opendata/catalogue.html", data_sets=list(datasets.offered().values()), made=snapshots.all_of(session)
+        request,
+        "opendata/catalogue.html",
+        data_sets=list(catalog.shown(session).values()),
+        made=snapshots.all_of(session),
     )
 
 
@@ -171,7 +172,7 @@ def datapackage(request: Request, session: web.ReadingSession, name: Name) -> Re
 @door(who="anyone", limit="300/minute")
 def data_set(request: Request, session: web.ReadingSession, name: Name) -> Response:
     """One data set for people."""
-    found = known(name)
+    found = known(session, name)
     made = snapshots.of(session, name)
     values: dict[str, Any] = {"data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": []}
     if made:
