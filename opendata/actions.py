@@ -18,10 +18,8 @@ from opendata.datastore import Asked, TooDeep
 from opendata.filters import Condition, FilterWrong
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
-from portal.kit import datasets
 from portal.kit.datasets import DataSet
 from portal.kit.settings import get_settings
-from record import publication
 
 MOST_PACKAGES = 1_000
 MOST_NAMES = 1_000
@@ -292,11 +290,8 @@ def help_show(session: Session, said: Arguments) -> str:
 
 def _store(session: Session, said: Arguments) -> tuple[DataSet, Snapshot, Manifest]:
     wanted = _text(said, "resource_id") or _text(said, "id") or _needed(said, "resource_id")
-    for name, data_set in datasets.offered().items():
-        forms = (catalog.resource_id(name, catalog.DATASTORE_FORM), name)
-        if wanted in forms and (
-            data_set.kind is None or publication.is_shown_here(session, data_set.kind, publication.today())
-        ):
+    for name, data_set in catalog.shown(session).items():
+        if wanted in {catalog.resource_id(name, catalog.DATASTORE_FORM), name}:
             made = snapshots.of(session, name)
             if made:
                 return data_set, *made

@@ -65,13 +65,13 @@ def _tags(data_set: DataSet) -> list[Package]:
 def _resources(data_set: DataSet, snapshot: Snapshot, manifest: Manifest) -> list[Package]:
     home = f"{descriptors.base()}/data/{data_set.name}"
     found = []
-    for place, (form, size) in enumerate(descriptors.downloads(manifest)):
+    for place, (form, file) in enumerate(descriptors.downloads(manifest).items()):
         in_store = form == DATASTORE_FORM
         found.append({
             "id": resource_id(data_set.name, form), "package_id": id_of(data_set.name), "name":
             f"{data_set.titles[0]} ({form})", "description": data_set.about[0], "format": form.upper(),
             "url": f"{home}.{form}", "url_type": None, "mimetype": MEDIA_TYPES[form].partition(";")[0],
-            "mimetype_inner": None, "size": size, "hash": manifest.whole.get(form, ""), "resource_type": None,
+            "mimetype_inner": None, "size": file.size, "hash": file.sha256, "resource_type": None,
             "created": stamp(_BEGINNING), "last_modified": stamp(snapshot.changed_at), "metadata_modified":
             stamp(snapshot.changed_at), "cache_url": None, "cache_last_updated": None, "datastore_active": in_store,
             "position": place, "state": "active",

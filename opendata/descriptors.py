@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from opendata import files
+from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import STREAMED, Manifest
 from portal.kit.datasets import Column, DataSet
@@ -47,7 +49,7 @@ def package(data_set: DataSet, snapshot: Snapshot, manifest: Manifest) -> dict[s
     }
     whole = {
         "name": data_set.name, "path": f"{home}.csv", "type": "table", "format": "csv", "mediatype": "text/csv",
-        "encoding": "utf-8", "hash": f"sha256:{manifest.whole['csv']}", "bytes": size_of(manifest, "csv"),
+        "encoding": "utf-8", "hash": f"sha256:{manifest.whole['csv']}", "bytes": files.whole(manifest, "csv").size,
         "schema": schema,
     }  # fmt: skip
     return {
@@ -63,16 +65,7 @@ def package(data_set: DataSet, snapshot: Snapshot, manifest: Manifest) -> dict[s
     }
 
 
-def size_of(manifest: Manifest, form: str) -> int:
-    """Bytes of the whole in one form."""
-    from opendata import files
-
-    return files.whole(manifest, form).size
-
-
-def downloads(manifest: Manifest) -> list[tuple[str, int | None]]:
-    """The forms in which a data set can be taken, and how many bytes each is; Parquet is taken by its parts."""
-    found: list[tuple[str, int | None]] = [(form, size_of(manifest, form)) for form in STREAMED]
-    if len(manifest.parts) == 1:
-        found.append(("parquet", manifest.parts[0].files["parquet"].size))
-    return found
+def downloads(manifest: Manifest) -> dict[str, File]:
+    """The forms in which the whole can be taken in one file; Parquet of several parts is taken by them."""
+    found = {form: files.of(manifest, form) for form in (*STREAMED, "parquet", "xlsx")}
+    return {form: file for form, file in found.items() if file}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opendata import snapshots
-from opendata.snapshots import Manifest
+from opendata.snapshots import Manifest, PartFile
 from portal.kit import storage
 from portal.kit.errors import PortalError
 
@@ -69,6 +69,21 @@ class File:
             at += piece.size
 
 
+def of(manifest: Manifest, form: str) -> File | None:
+    """A whole data set in one file of any form, where there is one: as Parquet of one part, as XLSX of few rows."""
+    if form in snapshots.STREAMED:
+        return whole(manifest, form)
+    if form == "parquet":
+        return part(manifest, manifest.parts[0].name, form) if len(manifest.parts) == 1 else None
+    book = manifest.workbook if form == "xlsx" else None
+    return stored(book, form) if book else None
+
+
+def stored(file: PartFile, form: str) -> File:
+    """A file that lies in the store as it is served."""
+    return File(snapshots.MEDIA_TYPES[form], file.sha256, [Piece(file.size, file.key)])
+
+
 def whole(manifest: Manifest, form: str) -> File:
     """A data set's rows in one of snapshots.STREAMED."""
     front = snapshots.front(form, manifest.header)
@@ -82,8 +97,7 @@ def part(manifest: Manifest, name: str, form: str) -> File | None:
     found = next((one for one in manifest.parts if one.name == name), None)
     if found is None or form not in found.files:
         return None
-    file = found.files[form]
-    return File(snapshots.MEDIA_TYPES[form], file.sha256, [Piece(file.size, file.key)])
+    return stored(found.files[form], form)
 
 
 def asked_range(text: str | None, size: int) -> tuple[int, int] | None:

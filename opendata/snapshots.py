@@ -1,4 +1,5 @@
-"""Data sets as files: each as of one entry of the ledger, in parts, as Parquet, CSV, CSV.gz and JSON lines.
+"""Data sets as files: each as of one entry of the ledger, in parts, as Parquet, CSV, CSV.gz and JSON lines, and a small
+one as a workbook too.
 
 A part's files are named by their content, so an unchanged part is written once and a CDN may keep it for ever. The
 whole of a data set is its parts one after another (`opendata.files`); nothing is stored twice. A withdrawal is hidden
@@ -11,7 +12,7 @@ import gc
 import gzip
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from opendata import workbooks
 from opendata.models import Snapshot
 from portal.kit import datasets, db, storage
 from portal.kit.datasets import DataSet
@@ -44,10 +46,10 @@ SQL_TYPES = {
     "text": "VARCHAR", "int": "BIGINT", "numeric": "DECIMAL(20,2)", "date": "DATE", "timestamp": "TIMESTAMP",
     "bool": "BOOLEAN",
 }  # fmt: skip
-MOST_XLSX_ROWS = 50_000
 KEPT_AFTER = timedelta(hours=24)
 """How long files that no snapshot names any longer are kept, for downloads that are under way."""
 _FLUSH = 2**20
+_ROWS_AT_ONCE = 2_000
 
 log = structlog.get_logger()
 
@@ -84,6 +86,15 @@ class Manifest(BaseModel):
     """By column: share of the rows that say something, 0 to 1."""
     newest: str | None
     """The latest day of the column that rows are read by, if that is a day."""
+    workbook: PartFile | None = None
+    """All rows as XLSX; None: there are too many, or the snapshot is older than this form."""
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Where its files lie in the store."""
+        yield from (file.key for part in self.parts for file in part.files.values())
+        if self.workbook:
+            yield self.workbook.key
 
 
 # ---- making ---------------------------------------------------------------------------------------------------------
@@ -200,12 +211,18 @@ def _part(engine: duckdb.DuckDBPyConnection, data_set: DataSet, name: str, folde
     _gzip(paths["csv"], paths["csv.gz"])
     files: dict[str, PartFile] = {}
     for form, path in paths.items():
-        sha256, size = _sha256(path), path.stat().st_size
-        key = f"opendata/{data_set.name}/{name}-{sha256[:16]}.{form}"
-        storage.put_file(key, path)
-        files[form] = PartFile(key=key, size=size, sha256=sha256)
-        path.unlink()
+        files[form] = keep_file(path, f"{data_set.name}/{name}", form)
     return Part(name=name, rows=rows, files=files)
+
+
+def keep_file(path: Path, name: str, form: str) -> PartFile:
+    """Put a file into the store under a name that its content is part of, and remove it here."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    kept = PartFile(key=f"opendata/{name}-{sha256[:16]}.{form}", size=path.stat().st_size, sha256=sha256)
+    storage.put_file(kept.key, path)
+    path.unlink()
+    return kept
 
 
 def _number(engine: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -220,11 +237,6 @@ def _gzip(source: Path, target: Path) -> None:
             packed.write(block)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def gzipped_header(header: str) -> bytes:
     """The titles as a member of their own before the parts' (RFC 1952, 2.2)."""
     return gzip.compress(header.encode(), 9, mtime=0)
@@ -237,7 +249,25 @@ def _manifest(engine: duckdb.DuckDBPyConnection, data_set: DataSet, parts: list[
     return Manifest(
         columns=[one.name for one in data_set.columns], header=header, rows=rows, parts=parts,
         whole={form: _whole(form, header, parts) for form in STREAMED}, filled=filled, newest=newest,
+        workbook=_workbook(engine, data_set, parts) if rows <= get_settings().workbook_rows else None,
     )  # fmt: skip
+
+
+def _workbook(engine: duckdb.DuckDBPyConnection, data_set: DataSet, parts: Sequence[Part]) -> PartFile:
+    """All rows, read back from the parts as they lie in the store, as XLSX."""
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for part in parts:
+            parquet = Path(folder) / "part.parquet"
+            storage.fetch(part.files["parquet"].key, parquet)
+            cursor = engine.execute(f"SELECT * FROM read_parquet({_quoted(str(parquet))})")
+            while some := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from some
+
+    with tempfile.TemporaryDirectory(dir=_folder()) as folder:
+        path = Path(folder) / "whole.xlsx"
+        workbooks.write(path, data_set, rows())
+        return keep_file(path, f"{data_set.name}/whole", "xlsx")
 
 
 def _quality(
@@ -343,12 +373,8 @@ def _without(data_set: DataSet, manifest: Manifest, gone: set[str]) -> Manifest:
 def forget() -> int:
     """Remove files that no snapshot has named for a day. Returns how many."""
     with db.reading() as session:
-        named = {
-            file.key
-            for (manifest,) in session.execute(select(Snapshot.manifest))
-            for part in Manifest.model_validate(manifest).parts
-            for file in part.files.values()
-        }
+        manifests = map(Manifest.model_validate, session.scalars(select(Snapshot.manifest)))
+        named = {key for manifest in manifests for key in manifest.keys}
     before = db.now() - KEPT_AFTER
     lone = [key for key, changed in storage.dated("opendata") if key not in named and changed < before]
     storage.delete(lone)

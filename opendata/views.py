@@ -94,16 +94,14 @@ def packed(request: Request, name: Name) -> Response:
 
 @router.get("/data/{name}.{form}")
 @door(who="anyone", limit="60/minute")
-def download(request: Request, name: Name, form: Literal["csv", "jsonl", "parquet"]) -> Response:
-    """The whole data set in one file, from any byte on; as Parquet where it has one part."""
+def download(request: Request, name: Name, form: Literal["csv", "jsonl", "parquet", "xlsx"]) -> Response:
+    """The whole data set in one file, from any byte on; as Parquet where it has one part, as XLSX where it is small."""
     with db.reading() as session:
         _, snapshot, manifest = current(session, name)
-    if form == "parquet":
-        found = files.part(manifest, manifest.parts[0].name, form) if len(manifest.parts) == 1 else None
-        if found is None:
-            raise errors.NotFound
-        return serve(request, found, f"{name}.{form}", snapshot.seq)
-    return serve(request, files.whole(manifest, form), f"{name}.{form}", snapshot.seq)
+    found = files.of(manifest, form)
+    if found is None:
+        raise errors.NotFound
+    return serve(request, found, f"{name}.{form}", snapshot.seq)
 
 
 @router.get("/data/{name}/parts/{part}.csv.gz")
