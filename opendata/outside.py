@@ -1,4 +1,4 @@
-"""Another CKAN, to which data sets are sent on: its actions through `ckanapi`, with patience, and its refusals as facts.
+"""Another CKAN, to which data sets are sent on: its actions through `ckanapi`, patience, its refusals as named facts.
 
 What is sent and when, `opendata.publisher` decides. Nothing of the environment has a say (proxies, `.netrc`): the token
 goes to the address that the operator gave, and to no other.
@@ -172,20 +172,22 @@ class OutsideCkan:
         found = self._asked("organization_show", {"id": name, "include_datasets": False, "include_users": False})
         if found is None:
             raise OutsideOrganisationMissing(url=self._url, organization=name)
-        return dict(found)
+        return found
 
     def package(self, name: str) -> dict[str, Any] | None:
         """A data set as it stands there, be it deleted; None where there is none."""
-        found = self._asked("package_show", {"id": name})
-        return None if found is None else dict(found)
+        return self._asked("package_show", {"id": name})
 
     def packages_of(self, organisation: str) -> Iterator[dict[str, Any]]:
         """Every data set that an organisation shows there, page after page in an order that stays."""
         said = {"fq": f'organization:"{organisation}"', "rows": PAGE, "sort": "id asc", "include_private": True}
-        start = 0
-        while found := (self._asked("package_search", said | {"start": start}) or {}).get("results"):
-            yield from found
-            start += len(found)
+        seen: set[str] = set()
+        while found := (self._asked("package_search", said | {"start": len(seen)}) or {}).get("results"):
+            fresh = [one for one in found if one["id"] not in seen]
+            if not fresh:  # it does not page, so this is all
+                return
+            yield from fresh
+            seen.update(one["id"] for one in fresh)
 
     def send(self, action: str, said: Mapping[str, Any], *, about: str, upload: tuple[str, File] | None = None) -> None:
         """Have an action done; `about` is what refusals name. What is already gone need not be deleted.
@@ -204,14 +206,17 @@ class OutsideCkan:
                 raise UploadTooLarge(name=about) from strange
             raise
 
-    def _asked(self, action: str, said: Mapping[str, Any]) -> Any:
+    def _asked(self, action: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result; None: not found. A question that is not understood is no CKAN's answer."""
         try:
-            return self._call(action, said)
+            found = self._call(action, said)
         except ckanapi.NotFound:
             return None
         except ckanapi.ValidationError as error:
             raise OutsideIsNoCkan(url=self._url, status=self._line.status) from error
+        if not isinstance(found, dict):
+            raise OutsideIsNoCkan(url=self._url, status=self._line.status)
+        return found
 
     def _call(self, action: str, said: Mapping[str, Any], upload: tuple[str, File] | None = None) -> Any:
         try:
@@ -220,14 +225,14 @@ class OutsideCkan:
             raise OutsideNotAuthorised(url=self._url) from error
         except (ckanapi.NotFound, ckanapi.ValidationError):
             raise
-        except (CKANAPIError, ServerIncompatibleError) as error:
+        except (CKANAPIError, ServerIncompatibleError, KeyError) as error:
             if self._line.status in {401, 403}:
                 raise OutsideNotAuthorised(url=self._url) from error
             raise OutsideIsNoCkan(url=self._url, status=self._line.status) from error
 
 
 def checked(url: str) -> str:
-    """The address without a final slash. Raises OutsideAddressWrong: a token goes over TLS, or stays on this machine."""
+    """The address without its last slash. A token goes over TLS or stays on this machine. Raises OutsideAddressWrong."""
     parts = urlsplit(url)
     safe = parts.scheme == "https" or (
         parts.scheme == "http" and (_is_loopback(parts.hostname) or get_settings().publish_ckan_allow_http)

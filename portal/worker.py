@@ -63,6 +63,10 @@ TIMETABLE = {
         "schedule": crontab(minute=40, hour=4),
         "args": ("opendata.snapshot",),
     },
+    "publish data sets onwards, after switches at midnight and after the files are written": {
+        "schedule": crontab(minute=30, hour="0,5"),
+        "args": ("opendata.publish_ckan",),
+    },
     "compute the scorecards of partners": {
         "schedule": crontab(minute=20, hour=4),
         "args": ("partners.score",),
