@@ -232,7 +232,7 @@ class OutsideCkan:
 
 
 def checked(url: str) -> str:
-    """The address without its last slash. A token goes over TLS or stays on this machine. Raises OutsideAddressWrong."""
+    """The address without its last slash. A token goes over TLS or stays here. Raises OutsideAddressWrong."""
     parts = urlsplit(url)
     safe = parts.scheme == "https" or (
         parts.scheme == "http" and (_is_loopback(parts.hostname) or get_settings().publish_ckan_allow_http)
