@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy.orm import Session
 
 from opendata import catalog, descriptors, files, snapshots
 from opendata.catalog import Package
@@ -374,9 +373,3 @@ def _note(url: str, sent: int = 0, failures: Sequence[PortalError] = (), *, begu
         run.failures = [{"slug": one.slug, "values": one.values, "errors": one.errors} for one in failures]
         if not failures:
             run.succeeded_at = moment
-
-
-def last_run(session: Session) -> PublicationRun | None:
-    """How the last publication to the portal of the settings went; None before the first."""
-    url = get_settings().publish_ckan_url.rstrip("/")
-    return session.get(PublicationRun, url) if url else None

@@ -469,15 +469,19 @@ def test_without_an_address_nothing_is_planned() -> None:
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_administrators_see_on_the_desk_that_publishing_fails_and_why(ckan: StandIn, client: TestClient) -> None:
+def test_administrators_see_on_the_desk_that_publishing_fails_and_why(
+    ckan: StandIn, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_settings(monkeypatch, base_url="http://127.0.0.1:8000")
     publish()
     sign_in(client, add_officer(roles=["administrator"]))
-    assert "/desk/publishing" not in client.get("/desk").text
+    failing = "Failures in publishing onwards"
+    assert failing not in client.get("/desk?lang=en").text
     ckan.organisations.clear()
     with db.writing() as session:
         jobs.add(session, "opendata.publish_ckan", [])
     assert not jobs.drain()
-    assert "/desk/publishing" in client.get("/desk").text
+    assert failing in client.get("/desk?lang=en").text
     for language, sentence in (("en", "knows no organisation regulator"), ("zh", "没有名为 regulator 的组织")):
         page = client.get(f"/desk/publishing?lang={language}").text
         assert sentence in re.sub(r"<[^>]+>", "", page)
