@@ -372,15 +372,16 @@ def test_each_refusal_is_a_sentence_that_says_what_to_do(told_once: StandIn) -> 
 
 
 def test_what_the_other_side_does_not_take_is_said_field_by_field_and_the_rest_is_published(ckan: StandIn) -> None:
-    def strict(action: str, said: dict[str, Any]) -> None:
-        if said.get("name") == PERMITS:
-            raise invalid(theme=["Missing value"], extras=[{}, {"value": ["Too long"]}])
-
-    ckan.before = strict
+    ckan.before = _strict_about_permits
     said = refused(f"does not take {PERMITS}")
     assert "theme: Missing value" in said
     assert "extras.1.value: Too long" in said
     assert ckan.shown() == EVERYTHING - {PERMITS}
+
+
+def _strict_about_permits(action: str, said: dict[str, Any]) -> None:
+    if said.get("name") == PERMITS or (action == "package_patch" and "title" in said):
+        raise invalid(theme=["Missing value"], extras=[{}, {"value": ["Too long"]}])
 
 
 def test_an_upload_that_is_too_large_for_the_other_side_is_said(ckan: StandIn) -> None:
@@ -477,7 +478,7 @@ def test_administrators_see_on_the_desk_that_publishing_fails_and_why(
     sign_in(client, add_officer(roles=["administrator"]))
     failing = "Failures in publishing onwards"
     assert failing not in client.get("/desk?lang=en").text
-    ckan.organisations.clear()
+    regulator = ckan.organisations.pop("regulator")
     with db.writing() as session:
         jobs.add(session, "opendata.publish_ckan", [])
     assert not jobs.drain()
@@ -487,6 +488,16 @@ def test_administrators_see_on_the_desk_that_publishing_fails_and_why(
         assert sentence in re.sub(r"<[^>]+>", "", page)
         assert ckan.url in page
         assert TOKEN not in page
+    ckan.organisations["regulator"] = regulator
+    ckan.named(PERMITS)["title"] = "?"
+    ckan.before = _strict_about_permits
+    assert len(publish().failures) == 1
+    page = client.get("/desk/publishing?lang=en").text
+    assert f"does not take {PERMITS}" in page
+    assert "extras.1.value" in page
+    ckan.before = lambda action, said: None
+    publish()
+    assert failing not in client.get("/desk?lang=en").text
 
 
 @pytest.mark.usefixtures("unlimited", "filled")
