@@ -9,6 +9,7 @@ import re
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +259,42 @@ def _made_of(data_set: datasets.DataSet, rows: Callable[[Any], Iterator[tuple[An
     return dataclasses.replace(data_set, rows=rows, columns=columns, part_of=lambda row: "all")
 
 
+_SENDS_A_LARGE_FILE = """
+import sys
+from pathlib import Path
+
+from opendata.files import File, Piece
+from opendata.outside import OutsideCkan
+
+
+def most() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+ckan = OutsideCkan(sys.argv[1], "token")
+size = int(sys.argv[2])
+file = File("text/csv", "0" * 64, [Piece(size, "opendata/large.csv")])
+before = most()
+ckan.send("resource_patch", {"id": "x"}, about="x", upload=("large.csv", file))
+print(most() - before)
+"""
+
+
+def test_a_large_upload_is_never_held_whole(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 400 * 2**20
+    large = embedded / "files" / "opendata" / "large.csv"
+    large.parent.mkdir(parents=True)
+    with large.open("wb") as file:
+        file.truncate(size)
+    with standing() as ckan:
+        done = subprocess.run(
+            [sys.executable, "-c", _SENDS_A_LARGE_FILE, ckan.url, str(size)], check=True, capture_output=True, text=True
+        )
+        assert ckan.drained > size
+    assert int(done.stdout) < 120 * 1024  # KiB
+
+
 # ---- killed, twice, in between --------------------------------------------------------------------------------------
 
 
@@ -309,6 +346,7 @@ def test_what_somebody_else_made_meanwhile_is_brought_level_instead(ckan: StandI
     assert publish().sent == 0
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_a_request_that_fails_in_passing_is_tried_again(ckan: StandIn) -> None:
     ckan.raw = [(503, b"<html>"), (502, b"")]
     assert publish().failures == []
@@ -352,6 +390,7 @@ def told_once(ckan: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return ckan
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_each_refusal_is_a_sentence_that_says_what_to_do(told_once: StandIn) -> None:
     ckan = told_once
     away = refused("does not answer", "--url", f"http://127.0.0.1:{free_port()}")
@@ -384,6 +423,7 @@ def _strict_about_permits(action: str, said: dict[str, Any]) -> None:
         raise invalid(theme=["Missing value"], extras=[{}, {"value": ["Too long"]}])
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_an_upload_that_is_too_large_for_the_other_side_is_said(ckan: StandIn) -> None:
     def full(action: str, said: dict[str, Any]) -> None:
         if action == "resource_create":
@@ -394,6 +434,7 @@ def test_an_upload_that_is_too_large_for_the_other_side_is_said(ckan: StandIn) -
     assert "PORTAL_PUBLISH_CKAN_UPLOAD_MIB" in refused("is larger than the data portal takes", "--upload")
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_a_certificate_that_is_not_trusted_is_refused_until_its_authority_is_named(
     told_once: StandIn, tmp_path: Path
 ) -> None:
