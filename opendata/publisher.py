@@ -183,7 +183,10 @@ def _run(to: Target, outcome: Outcome, take: Callable[[OutsideCkan, Step], None]
     with closing(OutsideCkan(to.url, to.token.get_secret_value())) as ckan:
         organisation = ckan.organisation(to.organization)
         for step in _withdrawals(ckan, organisation["name"], {one["name"] for one in shown}):
-            take(ckan, step)
+            try:
+                take(ckan, step)
+            except OutsideRefused as refusal:
+                outcome.failures.append(refusal)
         for one in shown:
             if one["name"] not in made:  # not written yet: there is nothing to publish, and nothing to take back
                 continue
@@ -280,20 +283,25 @@ def _steps(wanted: _Wanted, there: Package | None) -> list[Step]:
     if there is None:
         # Its id is CKAN's to give: only the administrators of a whole CKAN may choose one.
         said = wanted.said | {"name": wanted.name, "private": False} | _tags_and_extras(wanted, {})
-        steps, standing = [Step("create", "package_create", wanted.name, said)], {}
-    else:
-        differing = _differing(there, wanted.said) | _tags_and_extras(wanted, there)
-        said = {"id": there["id"], **differing}
-        fields = sorted(differing)
-        steps = [Step("update", "package_patch", wanted.name, said, fields=fields)] if fields else []
-        standing = {one["id"]: one for one in there.get("resources") or ()}
-    steps += [step for one in wanted.resources for step in _resource_steps(wanted.name, one, standing)]
+        return [Step("create", "package_create", wanted.name, said), *_file_steps(wanted, {})]
+    differing = _differing(there, wanted.said) | _tags_and_extras(wanted, there)
+    said = {"id": there["id"], **differing}
+    package = [Step("update", "package_patch", wanted.name, said, fields=sorted(differing))] if differing else []
+    standing = {one["id"]: one for one in there.get("resources") or ()}
+    if there.get("state") != "active":  # nothing can be done to its files before it is shown again
+        return [*package, *_file_steps(wanted, standing)]
+    # Files first: a withdrawn record must be out of them, whatever is wrong with the words.
+    return [*_file_steps(wanted, standing), *package]
+
+
+def _file_steps(wanted: _Wanted, standing: Mapping[str, Package]) -> Iterator[Step]:
     named = {one.said["id"] for one in wanted.resources}
     for one in standing.values():
         if one["id"] not in named and one.get(DIGEST):
             form = str(one.get("format", "")).lower()
-            steps.append(Step("delete", "resource_delete", wanted.name, {"id": one["id"]}, form))
-    return steps
+            yield Step("delete", "resource_delete", wanted.name, {"id": one["id"]}, form)
+    for each in wanted.resources:
+        yield from _resource_steps(wanted.name, each, standing)
 
 
 def _tags_and_extras(wanted: _Wanted, there: Package) -> Package:

@@ -3,8 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from opendata import lists, snapshots
 from portal.kit import db, jobs
+from portal.kit.errors import PortalError
 from portal.kit.links import LinkExpired
 from portal.kit.settings import get_settings
 from record import follow, open_data, publication
@@ -16,6 +19,8 @@ WAIT = timedelta(minutes=2)
 PUBLISH = "opendata.publish_ckan"
 AGAIN = timedelta(minutes=1)
 """When a publication looks again whether another has ended."""
+
+log = structlog.get_logger()
 
 
 @jobs.task("opendata.snapshot")
@@ -51,18 +56,22 @@ def _plan_publication(after: timedelta = timedelta(0)) -> None:
 
 @jobs.task(PUBLISH)
 def publish_ckan(_items: list[Any]) -> None:
-    """Bring the outside CKAN of the settings level with the catalogue; what it refuses is tried again later."""
+    """Bring the outside CKAN of the settings level with the catalogue.
+
+    Where it does not answer, the job is tried again soon. What it refuses, somebody has to look into: the desk says so.
+    """
     if not get_settings().publish_ckan_url:
         return
     from opendata import publisher  # with its client, which loads when there is something to publish
 
     try:
-        outcome = publisher.publish(publisher.target())
+        publisher.publish(publisher.target())
     except publisher.PublishingUnderWay:
         _plan_publication(AGAIN)
-        return
-    if outcome.failures:
-        raise outcome.failures[0]
+    except PortalError as refusal:
+        if refusal.status == 503:
+            raise
+        log.warning("publication.refused", problem=refusal.slug)
 
 
 @jobs.task(lists.MATCH)
