@@ -298,9 +298,8 @@ def test_a_large_upload_is_never_held_whole(embedded: Path, monkeypatch: pytest.
 # ---- killed, twice, in between --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("told", ["before it was done", "after it was done"])
-@pytest.mark.parametrize("upload", ["--link", "--upload"])
-def test_a_run_that_is_killed_is_completed_by_the_next_without_doubles(ckan: StandIn, told: str, upload: str) -> None:
+@pytest.mark.parametrize(("upload", "told"), [("--link", "before it was done"), ("--upload", "after it was done")])
+def test_a_run_that_is_killed_is_completed_by_the_next_without_doubles(ckan: StandIn, upload: str, told: str) -> None:
     for number in (1, 2, 7):  # writes: a data set, its first file, some later one
         reached, released = threading.Event(), threading.Event()
 
@@ -353,6 +352,7 @@ def test_a_request_that_fails_in_passing_is_tried_again(ckan: StandIn) -> None:
     assert ckan.shown() == EVERYTHING
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_two_publications_at_once_are_one_after_the_other(ckan: StandIn) -> None:
     reached, released = threading.Event(), threading.Event()
 
