@@ -1,6 +1,6 @@
 """What open data brings to the portal."""
 
-from opendata import ckan, deltas_views, described, lists_views, reconcile_views, tasks, views
+from opendata import ckan, deltas_views, described, desk, lists_views, reconcile_views, tasks, views
 from portal.kit.area import Area
 
 __all__ = ["AREA", "tasks"]
@@ -10,4 +10,6 @@ AREA = Area(
     pages=(lists_views.router, reconcile_views.router, deltas_views.router, views.router, ckan.router),
     described=described.paths,
     freshness=views.freshness,
+    desk=(desk.router,),
+    queues=desk.queues,
 )

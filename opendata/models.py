@@ -85,3 +85,20 @@ class Delta(Base):
     known_to: Mapped[int] = mapped_column(BigInteger)
     """The last entry whose withdrawals and corrections the file knows."""
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PublicationRun(Base):
+    """How the last publication to another portal went; one row for each such portal."""
+
+    __tablename__ = "publication_run"
+
+    url: Mapped[str] = mapped_column(String(500), primary_key=True)
+    begun_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Null while it runs, and when it was killed."""
+    succeeded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When everything there was last as it is here."""
+    sent: Mapped[int] = mapped_column(default=0)
+    """How many data sets and files the last run made, changed or deleted there."""
+    failures: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    """Slugs, values and fields of the refusals that the last run met."""

@@ -1,23 +1,33 @@
-"""Jobs of open data: the files, withdrawn rows out of them soon, and visitors' lists."""
+"""Jobs of open data: the files, withdrawn rows out of them soon, publishing onwards, and visitors' lists."""
 
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from opendata import deltas, lists, snapshots
 from portal.kit import db, jobs
+from portal.kit.errors import PortalError
 from portal.kit.links import LinkExpired
+from portal.kit.settings import get_settings
 from record import follow, ledger, open_data, publication
 
 __all__ = ["open_data"]
 
 WAIT = timedelta(minutes=2)
 """Several withdrawals are taken out together."""
+PUBLISH = "opendata.publish_ckan"
+AGAIN = timedelta(minutes=1)
+"""When a publication looks again whether another has ended."""
+
+log = structlog.get_logger()
 
 
 @jobs.task("opendata.snapshot")
 def snapshot(_items: list[Any]) -> None:
     """Write every data set anew."""
     snapshots.make_all()
+    _plan_publication()
 
 
 @jobs.task("opendata.deltas")
@@ -46,9 +56,39 @@ def withdrawn(_items: list[Any]) -> None:
 
 @jobs.task("opendata.clean")
 def clean(_items: list[Any]) -> None:
-    """Take withdrawn rows out of the files that hold them."""
+    """Take withdrawn rows out of the files that hold them, and out of what was published elsewhere."""
     snapshots.clean()
     deltas.clean()
+    _plan_publication()
+
+
+def _plan_publication(after: timedelta = timedelta(0)) -> None:
+    """Publish onwards, if that is set up, once for all that comes until it begins."""
+    if not get_settings().publish_ckan_url:
+        return
+    with db.writing() as session:
+        if not jobs.is_waiting(session, PUBLISH):
+            jobs.add(session, PUBLISH, [], after=after)
+
+
+@jobs.task(PUBLISH)
+def publish_ckan(_items: list[Any]) -> None:
+    """Bring the outside CKAN of the settings level with the catalogue.
+
+    Where it does not answer, the job is tried again soon. What it refuses, somebody has to look into: the desk says so.
+    """
+    if not get_settings().publish_ckan_url:
+        return
+    from opendata import publisher  # with its client, which loads when there is something to publish
+
+    try:
+        publisher.publish(publisher.target())
+    except publisher.PublishingUnderWay:
+        _plan_publication(AGAIN)
+    except PortalError as refusal:
+        if refusal.status == 503:
+            raise
+        log.warning("publication.refused", problem=refusal.slug)
 
 
 @jobs.task(lists.MATCH)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from portal import data_commands, key_commands, partner_commands, subscribers, vault_keys
+from portal import data_commands, key_commands, partner_commands, publish_commands, subscribers, vault_keys
 from portal.console import AsJson, finish, refusals_told
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ app.add_typer(staff, name="staff")
 app.add_typer(subscribers.app, name="subscribers")
 app.add_typer(vault_keys.app, name="vault")
 app.add_typer(partner_commands.app, name="partner")
+app.add_typer(publish_commands.app, name="publish")
 app.command("snapshot")(data_commands.snapshot)
 
 

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from portal.kit.errors import PortalError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print a one-line JSON summary as the last line.")]
 
@@ -13,6 +16,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a one-line JSON summ
 def finish(summary: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     """Print what came of a command, for people or for programs."""
     typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else sentence)
+
+
+def tell(refusal: "PortalError") -> None:
+    """Say a refusal on standard error."""
+    sentences = f"{refusal.title} {refusal.remedy}"
+    typer.echo(sentences % refusal.values if refusal.values else sentences, err=True)
 
 
 @contextmanager
@@ -23,6 +32,5 @@ def refusals_told() -> Iterator[None]:
     try:
         yield
     except PortalError as refusal:
-        sentences = f"{refusal.title} {refusal.remedy}"
-        typer.echo(sentences % refusal.values if refusal.values else sentences, err=True)
+        tell(refusal)
         raise typer.Exit(1) from refusal

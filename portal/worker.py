@@ -71,6 +71,10 @@ TIMETABLE = {
         "schedule": crontab(minute="*/10"),
         "args": ("opendata.begin",),
     },
+    "publish data sets onwards: kinds that were switched off, and what failed": {
+        "schedule": crontab(minute=35),
+        "args": ("opendata.publish_ckan",),
+    },
     "compute the scorecards of partners": {
         "schedule": crontab(minute=20, hour=4),
         "args": ("partners.score",),

@@ -53,6 +53,19 @@ class Settings(BaseSettings):
     wechat_token: SecretStr | None = Field(default=None, description="Token of a WeChat official account.")
     wechat_aes_key: SecretStr | None = Field(default=None, description="Its EncodingAESKey, 43 characters.")
     wechat_app_id: str = Field(default="", description="Its AppID.")
+    publish_ckan_url: str = Field(
+        default="", description="An outside CKAN that data sets are published to every night; empty: none."
+    )
+    publish_ckan_organization: str = Field(default="", description="The organisation there that they belong to.")
+    publish_ckan_token: SecretStr | None = Field(default=None, description="API token of one of its editors there.")
+    publish_ckan_upload: bool = Field(default=False, description="Uploads files there; otherwise they are linked.")
+    publish_ckan_upload_mib: int = Field(
+        default=10, ge=1, description="Larger files are linked, as CKAN's own ckan.max_resource_size would have it."
+    )
+    publish_ckan_allow_http: bool = Field(default=False, description="Lets it be reached without TLS.")
+    publish_ckan_ca_file: Path | None = Field(default=None, description="Certificates it is trusted by; unset: public.")
+    publish_ckan_timeout_seconds: float = Field(default=60, gt=0, description="How long an answer of its may take.")
+    publish_ckan_tries: int = Field(default=5, ge=1, le=10, description="How often a request is tried in all.")
     department: str = Field(
         default="市场监督管理局", max_length=100, description="The department that tip-offs arrive at."
     )
@@ -73,6 +86,12 @@ class Settings(BaseSettings):
             raise ValueError("PORTAL_WECHAT_TOKEN, PORTAL_WECHAT_AES_KEY, PORTAL_WECHAT_APP_ID: set all three, or none")
         if self.wechat_aes_key and not re.fullmatch("[A-Za-z0-9+/]{43}", self.wechat_aes_key.get_secret_value()):
             raise ValueError("PORTAL_WECHAT_AES_KEY: the EncodingAESKey has 43 letters and digits")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_outside_ckan(self) -> Self:
+        if self.publish_ckan_url and not (self.publish_ckan_organization and self.publish_ckan_token):
+            raise ValueError("PORTAL_PUBLISH_CKAN_URL: set PORTAL_PUBLISH_CKAN_ORGANIZATION and _TOKEN beside it")
         return self
 
     @property
