@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     department: str = Field(
         default="市场监督管理局", max_length=100, description="The department that tip-offs arrive at."
     )
+    contact_address: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^([\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+)?$",
+        description="E-mail address for questions about the open data, in every catalogue; empty: none is named.",
+    )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     session_idle_minutes: int = Field(default=30, ge=1, description="Officers are signed out after so long of nothing.")
     session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")
