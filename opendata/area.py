@@ -1,8 +1,10 @@
 """What open data brings to the portal."""
 
-from opendata import ckan, lists_views, reconcile_views, tasks, views
+from opendata import ckan, dcat_views, lists_views, reconcile_views, tasks, views
 from portal.kit.area import Area
 
 __all__ = ["AREA", "tasks"]
 
-AREA = Area(name="opendata", pages=(lists_views.router, reconcile_views.router, views.router, ckan.router))
+AREA = Area(
+    name="opendata", pages=(lists_views.router, reconcile_views.router, views.router, ckan.router, dcat_views.router)
+)

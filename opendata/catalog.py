@@ -14,6 +14,7 @@ from opendata.models import Snapshot
 from opendata.snapshots import MEDIA_TYPES, Manifest
 from portal.kit import datasets
 from portal.kit.datasets import DataSet
+from portal.kit.errors import NotFound
 from portal.kit.settings import get_settings
 from record import publication
 
@@ -125,6 +126,14 @@ def shown_sets(session: Session) -> list[DataSet]:
         for _, one in sorted(datasets.offered().items())
         if one.kind is None or publication.is_shown_here(session, one.kind, today)
     ]
+
+
+def shown_one(session: Session, name: str) -> tuple[DataSet, tuple[Snapshot, Manifest] | None]:
+    """One data set that is shown today, with its snapshot if it is made. Raises NotFound."""
+    found = next((one for one in shown_sets(session) if one.name == name), None)
+    if found is None:
+        raise NotFound
+    return found, snapshots.of(session, name)
 
 
 def all_packages(session: Session) -> list[Package]:

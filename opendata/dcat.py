@@ -8,109 +8,58 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from rdflib import Graph, Literal, Namespace, URIRef
-from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF, RDFS, SKOS, VCARD, XSD
+from rdflib import Graph, Literal, URIRef
+from rdflib.namespace import DCTERMS, FOAF, RDF, RDFS, SKOS, XSD
 
-from opendata import catalog, descriptors, snapshots
+from opendata import catalog, descriptors
+from opendata.dcat_terms import (
+    AVAILABLE,
+    CHINA,
+    CHINESE,
+    CKAN,
+    CONCEPTS,
+    DAILY,
+    DCAT,
+    DCATAP,
+    ENGLISH,
+    FILE_FORMS,
+    HYDRA,
+    JSON,
+    JSON_API,
+    KEYWORD,
+    LICENCE,
+    LOCAL_AUTHORITY,
+    PREFIXES,
+    PROFILE,
+    PUBLIC,
+    SERVICES,
+    SHA256,
+    SPDX,
+    THEME_SCHEME,
+    THEMES,
+    VCARD,
+    Service,
+)
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
 from portal.kit.datasets import DataSet, Names
 from portal.kit.settings import get_settings
 
-ADMS = Namespace("http://www.w3.org/ns/adms#")
-DCATAP = Namespace("http://data.europa.eu/r5r/")
-HYDRA = Namespace("http://www.w3.org/ns/hydra/core#")
-SPDX = Namespace("http://spdx.org/rdf/terms#")
-PREFIXES = {
-    "adms": ADMS, "dcat": DCAT, "dcatap": DCATAP, "dct": DCTERMS, "foaf": FOAF, "hydra": HYDRA, "rdfs": RDFS,
-    "skos": SKOS, "spdx": SPDX, "vcard": VCARD, "xsd": XSD,
-}  # fmt: skip
-
-_EU = "http://publications.europa.eu/resource/authority"
-_IANA = "http://www.iana.org/assignments/media-types"
-PROFILE = URIRef("https://semiceu.github.io/DCAT-AP/releases/3.0.1")
-LICENCE = URIRef(f"{_EU}/licence/CC_BY_4_0")
-PUBLIC = URIRef(f"{_EU}/access-right/PUBLIC")
-DAILY = URIRef(f"{_EU}/frequency/DAILY")
-CHINESE, ENGLISH = URIRef(f"{_EU}/language/ZHO"), URIRef(f"{_EU}/language/ENG")
-CHINA = URIRef(f"{_EU}/country/CHN")
-_CSV, _JSON = URIRef(f"{_EU}/file-type/CSV"), URIRef(f"{_EU}/file-type/JSON")
-_PARQUET = URIRef(f"{_EU}/file-type/PARQUET")
-_GZIP = URIRef(f"{_IANA}/application/gzip")
-_SHA256 = SPDX.checksumAlgorithm_sha256
-_THEMES = URIRef(f"{_EU}/data-theme")
-_CONCEPTS: dict[URIRef, Names] = {
-    URIRef(f"{_EU}/data-theme/GOVE"): ("政府与公共部门", "Government and public sector"),
-    URIRef(f"{_EU}/data-theme/ECON"): ("经济与财政", "Economy and finance"),
-}
-_AVAILABLE = URIRef(f"{_EU}/planned-availability/AVAILABLE")
-_LOCAL_AUTHORITY = URIRef("http://purl.org/adms/publishertype/LocalAuthority")
-_MORE_CONCEPTS: dict[URIRef, Names] = {
-    _AVAILABLE: ("可长期获取", "available"),
-    _LOCAL_AUTHORITY: ("地方机关", "Local Authority"),
-}
-KEYWORD: Names = ("市场监管", "market supervision")
+Shown = tuple[DataSet, tuple[Snapshot, Manifest] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class FileForm:
-    """What a form of file is called where catalogues are exchanged."""
-
-    name: Names
-    file_type: URIRef
-    media_type: URIRef | None = None
-    """None: IANA knows none."""
-    compressed: URIRef | None = None
-    conforms_to: URIRef | None = None
-
-
-FILE_FORMS: dict[str, FileForm] = {
-    "csv": FileForm(
-        ("CSV", "CSV"), _CSV, URIRef(f"{_IANA}/text/csv"), None, URIRef("https://www.rfc-editor.org/info/rfc4180")
-    ),
-    "csv.gz": FileForm(
-        ("CSV（gzip压缩）", "CSV, packed with gzip"), _CSV, URIRef(f"{_IANA}/text/csv"), _GZIP,
-        URIRef("https://www.rfc-editor.org/info/rfc4180"),
-    ),
-    "jsonl": FileForm(("JSON行", "JSON lines"), _JSON, conforms_to=URIRef("https://jsonlines.org/")),
-    "parquet": FileForm(
-        ("Parquet", "Parquet"), _PARQUET, URIRef(f"{_IANA}/application/vnd.apache.parquet"), None,
-        URIRef("https://parquet.apache.org/docs/file-format/"),
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A way to query what the catalogue holds."""
+class Download:
+    """One file of a data set."""
 
     name: str
-    titles: Names
-    about: Names
-    endpoint: str
-    description: str
-    """Address of what describes it to programs."""
-    conforms_to: str
-
-
-CKAN = Service(
-    "ckan", ("CKAN动作接口", "CKAN Action API"),
-    ("按CKAN约定查询目录和各数据集的数据行。", "Catalogue and rows of each data set, asked as CKAN is asked."),
-    "/api/3/action", "/api/3/action/help_show?name=datastore_search", "https://docs.ckan.org/en/2.11/api/",
-)  # fmt: skip
-JSON_API = Service(
-    "json-api", ("JSON接口", "JSON API"),
-    ("查询市场主体、公示记录及其变更，并可验证存证。", "Entities, published records and their changes, each with its proof."),
-    "/api/v1", "/api/v1/openapi.json", "https://spec.openapis.org/oas/v3.1.0",
-)  # fmt: skip
-RECONCILIATION = Service(
-    "reconciliation", ("名称匹配服务", "Reconciliation service"),
-    ("把名称与统一社会信用代码对应起来，可用于OpenRefine。", "Finds the credit codes of names, from OpenRefine for one."),
-    "/reconcile", "/reconcile", "https://www.w3.org/community/reports/reconciliation/CG-FINAL-specs-0.2-20230410/",
-)  # fmt: skip
-SERVICES = (CKAN, JSON_API, RECONCILIATION)
-
-Shown = tuple[DataSet, tuple[Snapshot, Manifest] | None]
+    """Behind the `#` of the data set's name."""
+    form: str
+    address: str
+    size: int | None
+    sha256: str | None
+    part: str | None = None
+    """The part that it holds; None: all rows."""
 
 
 def catalogue_iri() -> URIRef:
@@ -146,10 +95,6 @@ def _link(graph: Graph, node: URIRef, term: URIRef, to: URIRef, *, kind: URIRef)
     graph.add((to, RDF.type, kind))
 
 
-def _moment(value: datetime) -> Literal:
-    return Literal(value)
-
-
 def one(listed: Shown) -> Graph:
     """The description of one data set, with its record, its files, and the services that it is asked by."""
     graph = _new()
@@ -177,15 +122,15 @@ def whole(listed: Sequence[Shown], *, changed_at: datetime) -> Graph:
     _publisher(graph)
     graph.add((me, DCTERMS.publisher, publisher_iri()))
     graph.add((me, DCTERMS.creator, publisher_iri()))
-    graph.add((me, DCTERMS.issued, _moment(catalog.BEGINNING)))
-    graph.add((me, DCTERMS.modified, _moment(changed_at)))
+    graph.add((me, DCTERMS.issued, Literal(catalog.BEGINNING)))
+    graph.add((me, DCTERMS.modified, Literal(changed_at)))
     _link(graph, me, FOAF.homepage, URIRef(f"{descriptors.base()}/data"), kind=FOAF.Document)
     _link(graph, me, DCTERMS.license, LICENCE, kind=DCTERMS.LicenseDocument)
     _link(graph, me, DCTERMS.spatial, CHINA, kind=DCTERMS.Location)
     for language in (CHINESE, ENGLISH):
         _link(graph, me, DCTERMS.language, language, kind=DCTERMS.LinguisticSystem)
-    _link(graph, me, DCAT.themeTaxonomy, _THEMES, kind=SKOS.ConceptScheme)
-    _both(graph, _THEMES, DCTERMS.title, ("数据主题", "Data theme"))
+    _link(graph, me, DCAT.themeTaxonomy, THEME_SCHEME, kind=SKOS.ConceptScheme)
+    _both(graph, THEME_SCHEME, DCTERMS.title, ("数据主题", "Data theme"))
     for service in SERVICES:
         _service(graph, service)
         graph.add((me, DCAT.service, service_iri(service)))
@@ -209,7 +154,7 @@ def _publisher(graph: Graph) -> None:
     graph.add((me, RDF.type, FOAF.Agent))
     graph.add((me, FOAF.name, Literal(settings.department, lang="zh")))
     graph.add((me, FOAF.homepage, URIRef(f"{descriptors.base()}/")))
-    _concept(graph, me, DCTERMS.type, _LOCAL_AUTHORITY)
+    _concept(graph, me, DCTERMS.type, LOCAL_AUTHORITY)
     if settings.contact_address:
         contact = _contact_iri()
         graph.add((contact, RDF.type, VCARD.Organization))
@@ -224,7 +169,7 @@ def _contact_iri() -> URIRef:
 
 def _concept(graph: Graph, node: URIRef, term: URIRef, concept: URIRef) -> None:
     _link(graph, node, term, concept, kind=SKOS.Concept)
-    _both(graph, concept, SKOS.prefLabel, (_CONCEPTS | _MORE_CONCEPTS)[concept])
+    _both(graph, concept, SKOS.prefLabel, CONCEPTS[concept])
 
 
 def _service(graph: Graph, service: Service) -> None:
@@ -258,27 +203,28 @@ def _data_set(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] |
     graph.add((me, DCTERMS.creator, publisher_iri()))
     if get_settings().contact_address:
         graph.add((me, DCAT.contactPoint, _contact_iri()))
-    for theme in _CONCEPTS:
+    for theme in THEMES:
         _concept(graph, me, DCAT.theme, theme)
     _link(graph, me, DCTERMS.language, CHINESE, kind=DCTERMS.LinguisticSystem)
     _link(graph, me, DCTERMS.accrualPeriodicity, DAILY, kind=DCTERMS.Frequency)
     _link(graph, me, DCTERMS.accessRights, PUBLIC, kind=DCTERMS.RightsStatement)
     _link(graph, me, DCTERMS.spatial, CHINA, kind=DCTERMS.Location)
     _link(graph, me, DCAT.landingPage, URIRef(page), kind=FOAF.Document)
-    graph.add((me, DCTERMS.issued, _moment(catalog.BEGINNING)))
+    graph.add((me, DCTERMS.issued, Literal(catalog.BEGINNING)))
     if made is None:
         return
     _link(graph, me, FOAF.page, URIRef(f"{page}/datapackage.json"), kind=FOAF.Document)
     if data_set.kind:
         graph.add((me, DCTERMS.relation, URIRef(f"{descriptors.base()}/data/withdrawn.csv")))
     _state(graph, me, *made)
-    _files(graph, data_set, *made)
+    for file in downloads(data_set, made[1]):
+        _file(graph, data_set, made[0], file)
     _ways_to_ask(graph, data_set)
 
 
 def _state(graph: Graph, me: URIRef, snapshot: Snapshot, manifest: Manifest) -> None:
     """As of which entry of the ledger, when, and how far the rows reach."""
-    graph.add((me, DCTERMS.modified, _moment(snapshot.changed_at)))
+    graph.add((me, DCTERMS.modified, Literal(snapshot.changed_at)))
     graph.add((me, DCAT.version, Literal(str(snapshot.seq))))
     provenance = me + "#provenance"
     _link(graph, me, DCTERMS.provenance, provenance, kind=DCTERMS.ProvenanceStatement)
@@ -293,58 +239,54 @@ def _state(graph: Graph, me: URIRef, snapshot: Snapshot, manifest: Manifest) -> 
         graph.add((period, DCAT.endDate, Literal(date.fromisoformat(manifest.newest))))
 
 
-def _files(graph: Graph, data_set: DataSet, snapshot: Snapshot, manifest: Manifest) -> None:
+def downloads(data_set: DataSet, manifest: Manifest) -> list[Download]:
+    """All its files: the whole in each form, and where the whole has many parts, each as Parquet."""
     page = f"{descriptors.base()}/data/{data_set.name}"
+    found = []
+    lone = manifest.parts[0] if len(manifest.parts) == 1 else None
     for form, size in descriptors.downloads(manifest):
-        sha256 = manifest.whole.get(form) or manifest.parts[0].files[form].sha256
-        node = _distribution(graph, data_set, form.replace(".", "-"), f"{page}.{form}", snapshot)
-        _file(graph, node, form, (data_set.titles, ("", "")), size, sha256)
-    if len(manifest.parts) > 1:
-        for part in manifest.parts:
-            file = part.files["parquet"]
-            address = f"{page}/parts/{part.name}.parquet"
-            node = _distribution(graph, data_set, f"part-{part.name}", address, snapshot)
-            said = (f"，分片{part.name}", f", part {part.name}")
-            _file(graph, node, "parquet", (data_set.titles, said), file.size, file.sha256)
+        part = lone.files.get(form) if lone else None
+        sha256 = manifest.whole.get(form) or (part.sha256 if part else None)
+        found.append(Download(form.replace(".", "-"), form, f"{page}.{form}", size, sha256))
+    for each in manifest.parts if lone is None else ():
+        file, address = each.files["parquet"], f"{page}/parts/{each.name}.parquet"
+        found.append(Download(f"part-{each.name}", "parquet", address, file.size, file.sha256, each.name))
+    return found
 
 
-def _distribution(graph: Graph, data_set: DataSet, name: str, address: str, snapshot: Snapshot) -> URIRef:
-    node = iri_of(data_set) + f"#{name}"
+def _file(graph: Graph, data_set: DataSet, snapshot: Snapshot, file: Download) -> None:
+    node, form = iri_of(data_set) + f"#{file.name}", FILE_FORMS[file.form]
     graph.add((iri_of(data_set), DCAT.distribution, node))
     graph.add((node, RDF.type, DCAT.Distribution))
-    graph.add((node, DCAT.accessURL, URIRef(address)))
-    graph.add((node, DCAT.downloadURL, URIRef(address)))
-    graph.add((node, DCTERMS.issued, _moment(snapshot.made_at)))
-    graph.add((node, DCTERMS.modified, _moment(snapshot.changed_at)))
+    part = (f"，分片{file.part}", f", part {file.part}") if file.part else ("", "")
+    _both(graph, node, DCTERMS.title, (
+        f"{data_set.titles[0]}（{form.name[0]}{part[0]}）", f"{data_set.titles[1]} ({form.name[1]}{part[1]})",
+    ))  # fmt: skip
+    graph.add((node, DCAT.accessURL, URIRef(file.address)))
+    graph.add((node, DCAT.downloadURL, URIRef(file.address)))
+    graph.add((node, DCTERMS.issued, Literal(snapshot.made_at)))
+    graph.add((node, DCTERMS.modified, Literal(snapshot.changed_at)))
     _licensed(graph, node)
-    return node
+    _link(graph, node, DCTERMS.language, CHINESE, kind=DCTERMS.LinguisticSystem)
+    _link(graph, node, DCTERMS.format, form.file_type, kind=DCTERMS.MediaTypeOrExtent)
+    if form.media_type:
+        _link(graph, node, DCAT.mediaType, form.media_type, kind=DCTERMS.MediaType)
+    if form.compressed:
+        _link(graph, node, DCAT.compressFormat, form.compressed, kind=DCTERMS.MediaType)
+    if form.conforms_to:
+        _link(graph, node, DCTERMS.conformsTo, form.conforms_to, kind=DCTERMS.Standard)
+    if file.size is not None:
+        graph.add((node, DCAT.byteSize, Literal(file.size, datatype=XSD.nonNegativeInteger)))
+    if file.sha256:
+        checksum = node + "-checksum"
+        _link(graph, node, SPDX.checksum, checksum, kind=SPDX.Checksum)
+        _link(graph, checksum, SPDX.algorithm, SHA256, kind=SPDX.ChecksumAlgorithm)
+        graph.add((checksum, SPDX.checksumValue, Literal(file.sha256, datatype=XSD.hexBinary)))
 
 
 def _licensed(graph: Graph, node: URIRef) -> None:
     _link(graph, node, DCTERMS.license, LICENCE, kind=DCTERMS.LicenseDocument)
-    _concept(graph, node, DCATAP.availability, _AVAILABLE)
-
-
-def _file(graph: Graph, node: URIRef, form: str, titles: tuple[Names, Names], size: int | None, sha256: str) -> None:
-    known = FILE_FORMS[form]
-    first, rest = titles
-    _both(graph, node, DCTERMS.title, (
-        f"{first[0]}（{known.name[0]}{rest[0]}）", f"{first[1]} ({known.name[1]}{rest[1]})",
-    ))  # fmt: skip
-    _link(graph, node, DCTERMS.language, CHINESE, kind=DCTERMS.LinguisticSystem)
-    _link(graph, node, DCTERMS.format, known.file_type, kind=DCTERMS.MediaTypeOrExtent)
-    if known.media_type:
-        _link(graph, node, DCAT.mediaType, known.media_type, kind=DCTERMS.MediaType)
-    if known.compressed:
-        _link(graph, node, DCAT.compressFormat, known.compressed, kind=DCTERMS.MediaType)
-    if known.conforms_to:
-        _link(graph, node, DCTERMS.conformsTo, known.conforms_to, kind=DCTERMS.Standard)
-    if size is not None:
-        graph.add((node, DCAT.byteSize, Literal(size, datatype=XSD.nonNegativeInteger)))
-    checksum = node + "-checksum"
-    _link(graph, node, SPDX.checksum, checksum, kind=SPDX.Checksum)
-    _link(graph, checksum, SPDX.algorithm, _SHA256, kind=SPDX.ChecksumAlgorithm)
-    graph.add((checksum, SPDX.checksumValue, Literal(sha256, datatype=XSD.hexBinary)))
+    _concept(graph, node, DCATAP.availability, AVAILABLE)
 
 
 def _ways_to_ask(graph: Graph, data_set: DataSet) -> None:
@@ -363,7 +305,7 @@ def _ways_to_ask(graph: Graph, data_set: DataSet) -> None:
         graph.add((node, DCAT.accessURL, URIRef(descriptors.base() + address)))
         graph.add((node, DCAT.accessService, service_iri(service)))
         graph.add((service_iri(service), DCAT.servesDataset, iri_of(data_set)))
-        _link(graph, node, DCTERMS.format, _JSON, kind=DCTERMS.MediaTypeOrExtent)
+        _link(graph, node, DCTERMS.format, JSON, kind=DCTERMS.MediaTypeOrExtent)
         _licensed(graph, node)
 
 
@@ -372,8 +314,8 @@ def _record(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] | N
     record = iri_of(data_set) + "#record"
     graph.add((record, RDF.type, DCAT.CatalogRecord))
     graph.add((record, FOAF.primaryTopic, iri_of(data_set)))
-    graph.add((record, DCTERMS.issued, _moment(catalog.BEGINNING)))
-    graph.add((record, DCTERMS.modified, _moment(made[0].changed_at if made else catalog.BEGINNING)))
+    graph.add((record, DCTERMS.issued, Literal(catalog.BEGINNING)))
+    graph.add((record, DCTERMS.modified, Literal(made[0].changed_at if made else catalog.BEGINNING)))
     _link(graph, record, DCTERMS.conformsTo, PROFILE, kind=DCTERMS.Standard)
     for language in (CHINESE, ENGLISH):
         _link(graph, record, DCTERMS.language, language, kind=DCTERMS.LinguisticSystem)

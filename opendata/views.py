@@ -7,7 +7,7 @@ from fastapi import Path, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
-from opendata import datastore, descriptors, examples, files, snapshots
+from opendata import catalog, datastore, descriptors, examples, files, schema_org
 from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
@@ -15,7 +15,7 @@ from portal.kit import datasets, db, errors, i18n, limits, web
 from portal.kit.datasets import DataSet
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
-from record import ledger, publication, withdrawn
+from record import ledger, withdrawn
 
 router = limits.router(include_in_schema=False)
 
@@ -31,20 +31,9 @@ class NotMadeYet(PortalError):
     remedy = "Try again in a few minutes. Whoever runs the portal can write them at once: portal snapshot."
 
 
-def known(name: str) -> DataSet:
-    """Raises NotFound."""
-    found = datasets.offered().get(name)
-    if found is None:
-        raise errors.NotFound
-    return found
-
-
 def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
     """A data set with its snapshot. Raises NotFound, NotMadeYet."""
-    data_set = known(name)
-    if data_set.kind and not publication.is_shown_here(session, data_set.kind, publication.today()):
-        raise errors.NotFound
-    found = snapshots.of(session, name)
+    data_set, found = catalog.shown_one(session, name)
     if found is None:
         raise NotMadeYet
     return data_set, *found
@@ -54,9 +43,8 @@ def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
 @door(who="anyone", limit="300/minute")
 def catalogue(request: Request, session: web.ReadingSession) -> Response:
     """All data sets."""
-    return web.page(
-        request, "opendata/catalogue.html", data_sets=list(datasets.offered().values()), made=snapshots.all_of(session)
-    )
+    listed = catalog.shown(session)
+    return web.page(request, "opendata/catalogue.html", listed=listed, for_machines=schema_org.data_catalogue(listed))
 
 
 @router.get("/data/withdrawn.csv")
@@ -167,9 +155,11 @@ def datapackage(request: Request, session: web.ReadingSession, name: Name) -> Re
 @door(who="anyone", limit="300/minute")
 def data_set(request: Request, session: web.ReadingSession, name: Name) -> Response:
     """One data set for people."""
-    found = known(name)
-    made = snapshots.of(session, name)
-    values: dict[str, Any] = {"data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": []}
+    found, made = catalog.shown_one(session, name)
+    values: dict[str, Any] = {
+        "data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": [],
+        "for_machines": schema_org.data_set(found, made),
+    }  # fmt: skip
     if made:
         snapshot, manifest = made
         values |= {
