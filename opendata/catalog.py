@@ -113,7 +113,7 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
 
 
 def shown(session: Session) -> list[tuple[DataSet, tuple[Snapshot, Manifest] | None]]:
-    """Every data set that this portal shows today, by name, with its snapshot if it is made."""
+    """Every data set that this portal shows today, in the areas' order, with its snapshot if it is made."""
     made = snapshots.all_of(session)
     return [(one, made.get(one.name)) for one in shown_sets(session)]
 
@@ -123,7 +123,7 @@ def shown_sets(session: Session) -> list[DataSet]:
     today = publication.today()
     return [
         one
-        for _, one in sorted(datasets.offered().items())
+        for one in datasets.offered().values()
         if one.kind is None or publication.is_shown_here(session, one.kind, today)
     ]
 
@@ -138,7 +138,7 @@ def shown_one(session: Session, name: str) -> tuple[DataSet, tuple[Snapshot, Man
 
 def all_packages(session: Session) -> list[Package]:
     """Every data set that this portal shows today, by name."""
-    return [package(one, made) for one, made in shown(session)]
+    return sorted((package(*one) for one in shown(session)), key=lambda one: str(one["name"]))
 
 
 # ---- searching ------------------------------------------------------------------------------------------------------

@@ -193,7 +193,8 @@ def _service(graph: Graph, service: Service) -> None:
 
 def _data_set(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> None:
     me, page = iri_of(data_set), f"{descriptors.base()}/data/{data_set.name}"
-    graph.add((me, RDF.type, DCAT.Dataset))
+    for kind in (DCAT.Dataset, DCAT.Resource):  # the shapes ask for the latter of what a record is about
+        graph.add((me, RDF.type, kind))
     _both(graph, me, DCTERMS.title, data_set.titles)
     _both(graph, me, DCTERMS.description, data_set.about)
     graph.add((me, DCTERMS.identifier, Literal(page)))

@@ -90,6 +90,15 @@ def _catalogue(request: Request, ending: str, asked: Asked) -> Response:
     return Response(written, headers=headers, media_type=f"{form.media_type}; charset=utf-8")
 
 
+@router.get("/dataset/{id}.{ending}")
+@door(who="anyone", limit="300/minute")
+def data_set_file(request: Request, id: Id, ending: Ending) -> Response:
+    """A data set by name or id."""
+    harvesting.form_of(ending)
+    with db.reading(one_moment=True) as session:
+        return _data_set(request, session, harvesting.named(session, id), ending)
+
+
 @router.get("/dataset/{id}")
 @door(who="anyone", limit="300/minute")
 def data_set(request: Request, id: Id) -> Response:
@@ -98,15 +107,6 @@ def data_set(request: Request, id: Id) -> Response:
     with db.reading(one_moment=True) as session:
         name = harvesting.named(session, id)
         return _to_people(f"/data/{name}") if ending is None else _data_set(request, session, name, ending)
-
-
-@router.get("/dataset/{id}.{ending}")
-@door(who="anyone", limit="300/minute")
-def data_set_file(request: Request, id: Id, ending: Ending) -> Response:
-    """A data set by name or id."""
-    harvesting.form_of(ending)
-    with db.reading(one_moment=True) as session:
-        return _data_set(request, session, harvesting.named(session, id), ending)
 
 
 def _data_set(request: Request, session: Session, name: str, ending: str) -> Response:

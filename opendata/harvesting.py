@@ -200,7 +200,7 @@ def catalogue(session: Session, state: State, asked: Asked, ending: str) -> byte
 
 def _listed(session: Session, asked: Asked) -> Sequence[Shown]:
     """What is shown and answers, by name."""
-    listed = catalog.shown(session)
+    listed = sorted(catalog.shown(session), key=lambda one: one[0].name)
     if asked.q or asked.fq:
         packages = [catalog.package(*one) for one in listed]
         try:
