@@ -6,7 +6,7 @@ to the document before it, so that no node is nameless and two documents merge i
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from rdflib import Graph, Literal, URIRef
 from rdflib.namespace import DCTERMS, FOAF, RDF, RDFS, SKOS, XSD
@@ -84,6 +84,10 @@ def _new() -> Graph:
     return graph
 
 
+def _moment(value: datetime) -> Literal:
+    return Literal(value.astimezone(UTC))
+
+
 def _both(graph: Graph, node: URIRef, term: URIRef, names: Names) -> None:
     graph.add((node, term, Literal(names[0], lang="zh")))
     graph.add((node, term, Literal(names[1], lang="en")))
@@ -122,8 +126,8 @@ def whole(listed: Sequence[Shown], *, changed_at: datetime) -> Graph:
     _publisher(graph)
     graph.add((me, DCTERMS.publisher, publisher_iri()))
     graph.add((me, DCTERMS.creator, publisher_iri()))
-    graph.add((me, DCTERMS.issued, Literal(catalog.BEGINNING)))
-    graph.add((me, DCTERMS.modified, Literal(changed_at)))
+    graph.add((me, DCTERMS.issued, _moment(catalog.BEGINNING)))
+    graph.add((me, DCTERMS.modified, _moment(changed_at)))
     _link(graph, me, FOAF.homepage, URIRef(f"{descriptors.base()}/data"), kind=FOAF.Document)
     _link(graph, me, DCTERMS.license, LICENCE, kind=DCTERMS.LicenseDocument)
     _link(graph, me, DCTERMS.spatial, CHINA, kind=DCTERMS.Location)
@@ -211,7 +215,7 @@ def _data_set(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] |
     _link(graph, me, DCTERMS.accessRights, PUBLIC, kind=DCTERMS.RightsStatement)
     _link(graph, me, DCTERMS.spatial, CHINA, kind=DCTERMS.Location)
     _link(graph, me, DCAT.landingPage, URIRef(page), kind=FOAF.Document)
-    graph.add((me, DCTERMS.issued, Literal(catalog.BEGINNING)))
+    graph.add((me, DCTERMS.issued, _moment(catalog.BEGINNING)))
     if made is None:
         return
     _link(graph, me, FOAF.page, URIRef(f"{page}/datapackage.json"), kind=FOAF.Document)
@@ -225,7 +229,7 @@ def _data_set(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] |
 
 def _state(graph: Graph, me: URIRef, snapshot: Snapshot, manifest: Manifest) -> None:
     """As of which entry of the ledger, when, and how far the rows reach."""
-    graph.add((me, DCTERMS.modified, Literal(snapshot.changed_at)))
+    graph.add((me, DCTERMS.modified, _moment(snapshot.changed_at)))
     graph.add((me, DCAT.version, Literal(str(snapshot.seq))))
     provenance = me + "#provenance"
     _link(graph, me, DCTERMS.provenance, provenance, kind=DCTERMS.ProvenanceStatement)
@@ -265,8 +269,8 @@ def _file(graph: Graph, data_set: DataSet, snapshot: Snapshot, file: Download) -
     ))  # fmt: skip
     graph.add((node, DCAT.accessURL, URIRef(file.address)))
     graph.add((node, DCAT.downloadURL, URIRef(file.address)))
-    graph.add((node, DCTERMS.issued, Literal(snapshot.made_at)))
-    graph.add((node, DCTERMS.modified, Literal(snapshot.changed_at)))
+    graph.add((node, DCTERMS.issued, _moment(snapshot.made_at)))
+    graph.add((node, DCTERMS.modified, _moment(snapshot.changed_at)))
     _licensed(graph, node)
     _link(graph, node, DCTERMS.language, CHINESE, kind=DCTERMS.LinguisticSystem)
     _link(graph, node, DCTERMS.format, form.file_type, kind=DCTERMS.MediaTypeOrExtent)
@@ -315,8 +319,8 @@ def _record(graph: Graph, data_set: DataSet, made: tuple[Snapshot, Manifest] | N
     record = iri_of(data_set) + "#record"
     graph.add((record, RDF.type, DCAT.CatalogRecord))
     graph.add((record, FOAF.primaryTopic, iri_of(data_set)))
-    graph.add((record, DCTERMS.issued, Literal(catalog.BEGINNING)))
-    graph.add((record, DCTERMS.modified, Literal(made[0].changed_at if made else catalog.BEGINNING)))
+    graph.add((record, DCTERMS.issued, _moment(catalog.BEGINNING)))
+    graph.add((record, DCTERMS.modified, _moment(made[0].changed_at if made else catalog.BEGINNING)))
     _link(graph, record, DCTERMS.conformsTo, PROFILE, kind=DCTERMS.Standard)
     for language in (CHINESE, ENGLISH):
         _link(graph, record, DCTERMS.language, language, kind=DCTERMS.LinguisticSystem)

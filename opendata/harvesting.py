@@ -134,7 +134,7 @@ def state_of(session: Session) -> State:
     """Read without the manifests, so that an answer that is kept costs next to nothing."""
     settings = get_settings()
     known = {
-        name: (seq, changed_at)
+        name: (seq, changed_at.astimezone(UTC))
         for name, seq, changed_at in session.execute(select(Snapshot.data_set, Snapshot.seq, Snapshot.changed_at))
     }
     digest = hashlib.sha256(repr((settings.base_url, settings.department, settings.contact_address)).encode())

@@ -28,7 +28,7 @@ from record.publication import PUBLISHED
 pytestmark = [
     pytest.mark.usefixtures("unlimited"),
     # rdflib's own reader of JSON-LD, and pyshacl, call what rdflib 7.6 calls old
-    pytest.mark.filterwarnings("ignore:Dataset.default_context is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:(Dataset.default_context|ConjunctiveGraph) is deprecated:DeprecationWarning"),
 ]
 
 DCAT = Namespace("http://www.w3.org/ns/dcat#")
