@@ -63,7 +63,7 @@ FILE_FORMS: dict[str, FileForm] = {
         ("CSV", "CSV"), _CSV, URIRef(f"{_IANA}/text/csv"), None, URIRef("https://www.rfc-editor.org/info/rfc4180")
     ),
     "csv.gz": FileForm(
-        ("CSV（gzip压缩）", "CSV, packed with gzip"), _CSV, URIRef(f"{_IANA}/text/csv"), _GZIP,
+        ("CSV，gzip压缩", "CSV, packed with gzip"), _CSV, URIRef(f"{_IANA}/text/csv"), _GZIP,
         URIRef("https://www.rfc-editor.org/info/rfc4180"),
     ),
     "jsonl": FileForm(("JSON行", "JSON lines"), JSON, conforms_to=URIRef("https://jsonlines.org/")),

@@ -1,6 +1,5 @@
 """The catalogue for harvesters: `/catalog`, `/dataset/{id}` in five forms of RDF or by Accept, and `/data.json`."""
 
-import json
 from email.utils import format_datetime
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from opendata import catalog, dcat_us, harvesting
+from opendata import harvesting
 from opendata.harvesting import RDF_FORMS, Asked, FormsRefused, State
 from portal.kit import db, limits
 from portal.kit.limits import door
@@ -42,7 +41,6 @@ class Question(BaseModel):
 def negotiated(accepted: str) -> str | None:
     """The form of RDF that an `Accept` prefers; None: a page for people. Raises FormsRefused (RFC 9110, 12.5.1)."""
     offered = {**{form.media_type: ending for ending, form in reversed(RDF_FORMS.items())}, **dict.fromkeys(_HTML)}
-    offered["application/rdf+xml"] = "rdf"
     best: tuple[float, str | None] = (0.0, None)
     for part in accepted.split(",")[:50] if accepted.strip() else ["*/*"]:
         media_type, *parameters = (word.strip().lower() for word in part.split(";"))
@@ -127,9 +125,8 @@ def data_json(request: Request) -> Response:
         headers = _headers(state, harvesting.etag(state, "data.json"), "/data")
         if _has(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        document = dcat_us.document(catalog.shown(session))
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, headers=headers, media_type="application/json; charset=utf-8")
+        written = harvesting.for_dcat_us(session, state)
+    return Response(written, headers=headers, media_type="application/json; charset=utf-8")
 
 
 def _headers(state: State, etag: str, page: str) -> dict[str, str]:
@@ -142,7 +139,7 @@ def _headers(state: State, etag: str, page: str) -> dict[str, str]:
 def _has(request: Request, etag: str) -> bool:
     """Whether the caller has it. `If-Modified-Since` is not asked: what was hidden meanwhile changes no moment."""
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    return etag in known
+    return not known.isdisjoint({etag, "*"})
 
 
 def _to_people(page: str) -> Response:

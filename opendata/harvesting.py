@@ -4,6 +4,7 @@ Parameters, pages of 100 and Hydra's terms are those of ckanext-dcat, whose harv
 """
 
 import hashlib
+import json
 import re
 import threading
 from collections import OrderedDict
@@ -16,11 +17,12 @@ from rdflib import Graph
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from opendata import catalog, dcat
+from opendata import catalog, dcat, dcat_us
 from opendata.catalog import QueryWrong
 from opendata.dcat import Paging, Shown
 from opendata.dcat_terms import PREFIXES
 from opendata.models import Snapshot
+from portal.kit import i18n
 from portal.kit.errors import InvalidInput, NotFound, PortalError
 from portal.kit.settings import get_settings
 
@@ -107,14 +109,15 @@ def moment_of(text: str) -> datetime | None:
         found = datetime.fromisoformat(written)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        said = "Write a day or a moment as ISO 8601 does: 2026-01-31 or 2026-01-31T08:00:00Z."
+        said = i18n.gettext("Write a day or a moment as ISO 8601 does: 2026-01-31 or 2026-01-31T08:00:00Z.")
         raise InvalidInput(errors=[{"field": "modified_since", "message": said}]) from None
 
 
 def profiles_known(text: str) -> None:
     """Raises InvalidInput unless each profile (names between commas or spaces) is one that is served."""
     if not set(re.split(r"[,\s]+", text.strip())) <= {"", *PROFILES}:
-        raise InvalidInput(errors=[{"field": "profiles", "message": f"Ask for one of {', '.join(PROFILES)}, or none."}])
+        said = i18n.gettext("Ask for one of %(profiles)s, or for none.", profiles=", ".join(PROFILES))
+        raise InvalidInput(errors=[{"field": "profiles", "message": said}])
 
 
 # ---- the state that answers depend on -------------------------------------------------------------------------------
@@ -147,27 +150,41 @@ def state_of(session: Session) -> State:
 
 
 class Kept:
-    """Answers by what was asked and of which state, the oldest given up first. One is made at a time."""
+    """Answers by what was asked and of which state, those that nobody asked for longest given up first."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._answers: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._changing = threading.Lock()
+        self._making = threading.Lock()
 
     def get(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
-        """The answer, made if it is not there."""
-        with self._lock:
-            found = self._answers.get(key)
+        """The answer, made if it is not there: one at a time, so that nothing is made twice."""
+        found = self._known(key)
+        if found is not None:
+            return found
+        with self._making:
+            found = self._known(key)
             if found is None:
-                found = self._answers[key] = make()
-                self._bytes += len(found)
-                while self._bytes > self._most_bytes:
-                    _, oldest = self._answers.popitem(last=False)
-                    self._bytes -= len(oldest)
-            else:
+                found = make()
+                self._keep(key, found)
+            return found
+
+    def _known(self, key: tuple[str, ...]) -> bytes | None:
+        with self._changing:
+            found = self._answers.get(key)
+            if found is not None:
                 self._answers.move_to_end(key)
             return found
+
+    def _keep(self, key: tuple[str, ...], answer: bytes) -> None:
+        with self._changing:
+            self._answers[key] = answer
+            self._bytes += len(answer)
+            while self._bytes > self._most_bytes:
+                _, oldest = self._answers.popitem(last=False)
+                self._bytes -= len(oldest)
 
 
 _kept = Kept(KEPT_BYTES)
@@ -241,6 +258,16 @@ def data_set(session: Session, state: State, name: str, ending: str) -> bytes:
         return _written(dcat.one(catalog.shown_one(session, name)), form)
 
     return _kept.get((state.digest, "dataset", name, form.writer), make)
+
+
+def for_dcat_us(session: Session, state: State) -> bytes:
+    """All data sets as `/data.json` has them."""
+
+    def make() -> bytes:
+        document = dcat_us.document(catalog.shown(session))
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    return _kept.get((state.digest, "data.json"), make)
 
 
 def _written(graph: Graph, form: RdfForm) -> bytes:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +19,7 @@ from rdflib.compare import isomorphic
 from rdflib.namespace import DCTERMS, FOAF
 
 from opendata import catalog, snapshots
+from opendata.harvesting import Kept
 from portal.kit import datasets, db
 from portal.kit.datasets import Column, DataSet
 from portal.kit.settings import get_settings
@@ -229,6 +231,31 @@ def test_nothing_is_sent_twice_until_a_file_changes(client: TestClient) -> None:
     after = client.get("/dataset/permits.rdf", headers={"if-none-match": before.headers["etag"]})
     assert after.status_code == 200
     assert after.content != before.content
+
+
+@pytest.mark.usefixtures("written")
+def test_many_harvesters_at_once_read_the_same_catalogue(client: TestClient) -> None:
+    questions = ["/catalog.ttl", "/catalog.rdf", "/data.json", "/catalog.ttl?q=行政处罚"] * 6
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda address: client.get(address).content, questions))
+    for address in questions:
+        assert len({answer for asked, answer in zip(questions, answers, strict=True) if asked == address}) == 1
+
+
+def test_what_is_kept_never_outgrows_its_bound() -> None:
+    kept, made = Kept(10_000), []
+
+    def make() -> bytes:
+        made.append(1)
+        return b"x" * 3_000
+
+    for question in range(100):
+        assert len(kept.get((str(question),), make)) == 3_000
+    assert kept.get(("99",), make)
+    assert len(made) == 100
+    assert kept.get(("1",), make), "given up long ago, and made again"
+    assert len(made) == 101
+    assert kept.get(("huge",), lambda: b"x" * 50_000), "served though it cannot be kept"
 
 
 @pytest.mark.usefixtures("written")
