@@ -290,7 +290,7 @@ def help_show(session: Session, said: Arguments) -> str:
 
 def _store(session: Session, said: Arguments) -> tuple[DataSet, Snapshot, Manifest]:
     wanted = _text(said, "resource_id") or _text(said, "id") or _needed(said, "resource_id")
-    for name, data_set in catalog.shown(session).items():
+    for name, data_set in catalog.shown_sets(session).items():
         if wanted in {catalog.resource_id(name, catalog.DATASTORE_FORM), name}:
             made = snapshots.of(session, name)
             if made:

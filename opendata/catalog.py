@@ -14,11 +14,13 @@ from opendata.models import Snapshot
 from opendata.snapshots import MEDIA_TYPES, Manifest
 from portal.kit import datasets
 from portal.kit.datasets import DataSet
+from portal.kit.errors import NotFound
 from portal.kit.settings import get_settings
 from record import publication
 
 _SPACE = uuid.UUID("6f1f5a0e-5f6c-5c1e-9b52-1f2f4c1f9d10")
-_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the catalogue began."""
 ORGANISATION = "market-regulator"
 DATASTORE_FORM = "csv"
 """The form whose resource can be queried."""
@@ -41,7 +43,7 @@ def organisation(packages: int) -> Package:
         "id": id_of(ORGANISATION), "name": ORGANISATION, "title": get_settings().department, "display_name":
         get_settings().department, "description": "", "type": "organization", "is_organization": True,
         "state": "active", "approval_status": "approved", "image_url": "", "image_display_url": "",
-        "created": stamp(_BEGINNING), "package_count": packages, "num_followers": 0, "users": [], "groups": [],
+        "created": stamp(BEGINNING), "package_count": packages, "num_followers": 0, "users": [], "groups": [],
         "tags": [], "extras": [],
     }  # fmt: skip
 
@@ -72,7 +74,7 @@ def _resources(data_set: DataSet, snapshot: Snapshot, manifest: Manifest) -> lis
             f"{data_set.titles[0]} ({form})", "description": data_set.about[0], "format": form.upper(),
             "url": f"{home}.{form}", "url_type": None, "mimetype": MEDIA_TYPES[form].partition(";")[0],
             "mimetype_inner": None, "size": file.size, "hash": file.sha256, "resource_type": None,
-            "created": stamp(_BEGINNING), "last_modified": stamp(snapshot.changed_at), "metadata_modified":
+            "created": stamp(BEGINNING), "last_modified": stamp(snapshot.changed_at), "metadata_modified":
             stamp(snapshot.changed_at), "cache_url": None, "cache_last_updated": None, "datastore_active": in_store,
             "position": place, "state": "active",
         })  # fmt: skip
@@ -88,7 +90,7 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
     """A data set as `package_show` answers."""
     resources = _resources(data_set, *made) if made else []
     tags = _tags(data_set)
-    modified = stamp(made[0].changed_at if made else _BEGINNING)
+    modified = stamp(made[0].changed_at if made else BEGINNING)
     extras = {
         "title_en": data_set.titles[1], "update_frequency": "daily", "ledger_seq": str(made[0].seq) if made else "",
         "rows": str(made[1].rows) if made else "", "newest": (made[1].newest or "") if made else "",
@@ -97,7 +99,7 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
     }  # fmt: skip
     return {
         "id": id_of(data_set.name), "name": data_set.name, "title": data_set.titles[0], "notes":
-        f"{data_set.about[0]}\n\n{data_set.about[1]}", "metadata_created": stamp(_BEGINNING),
+        f"{data_set.about[0]}\n\n{data_set.about[1]}", "metadata_created": stamp(BEGINNING),
         "metadata_modified": modified, "state": "active", "type": "dataset", "private": False, "isopen": True,
         "license_id": "cc-by", "license_title": "Creative Commons Attribution", "license_url":
         descriptors.LICENCE["path"], "author": get_settings().department, "author_email": None,
@@ -110,20 +112,29 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
     }  # fmt: skip
 
 
-def shown(session: Session) -> Mapping[str, DataSet]:
+def shown_sets(session: Session) -> Mapping[str, DataSet]:
     """The data sets that this portal shows today, by name, in the order in which they are offered."""
-    today = publication.today()
-    return {
-        name: one
-        for name, one in datasets.offered().items()
-        if one.kind is None or publication.is_shown_here(session, one.kind, today)
-    }
+    off = publication.switched_off(session, publication.today())
+    return {name: one for name, one in datasets.offered().items() if one.kind not in off}
+
+
+def shown(session: Session) -> list[tuple[DataSet, tuple[Snapshot, Manifest] | None]]:
+    """The same, each with its snapshot if it is made."""
+    made = snapshots.all_of(session)
+    return [(one, made.get(name)) for name, one in shown_sets(session).items()]
+
+
+def shown_one(session: Session, name: str) -> tuple[DataSet, tuple[Snapshot, Manifest] | None]:
+    """One data set that is shown today, with its snapshot if it is made. Raises NotFound."""
+    found = shown_sets(session).get(name)
+    if found is None:
+        raise NotFound
+    return found, snapshots.of(session, name)
 
 
 def all_packages(session: Session) -> list[Package]:
     """Every data set that this portal shows today, by name."""
-    made = snapshots.all_of(session)
-    return [package(one, made.get(name)) for name, one in sorted(shown(session).items())]
+    return sorted((package(*one) for one in shown(session)), key=lambda one: str(one["name"]))
 
 
 # ---- searching ------------------------------------------------------------------------------------------------------

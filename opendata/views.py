@@ -7,7 +7,7 @@ from fastapi import Path, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
-from opendata import catalog, datastore, descriptors, examples, files, snapshots
+from opendata import catalog, datastore, descriptors, examples, files, schema_org, snapshots
 from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
@@ -32,18 +32,9 @@ class NotMadeYet(PortalError):
     remedy = "Try again in a few minutes. Whoever runs the portal can write them at once: portal snapshot."
 
 
-def known(session: Session, name: str) -> DataSet:
-    """A data set that this portal shows today. Raises NotFound."""
-    found = catalog.shown(session).get(name)
-    if found is None:
-        raise errors.NotFound
-    return found
-
-
 def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
     """A data set with its snapshot. Raises NotFound, NotMadeYet."""
-    data_set = known(session, name)
-    found = snapshots.of(session, name)
+    data_set, found = catalog.shown_one(session, name)
     if found is None:
         raise NotMadeYet
     return data_set, *found
@@ -53,12 +44,8 @@ def current(session: Session, name: str) -> tuple[DataSet, Snapshot, Manifest]:
 @door(who="anyone", limit="300/minute")
 def catalogue(request: Request, session: web.ReadingSession) -> Response:
     """All data sets."""
-    return web.page(
-        request,
-        "opendata/catalogue.html",
-        data_sets=list(catalog.shown(session).values()),
-        made=snapshots.all_of(session),
-    )
+    listed = catalog.shown(session)
+    return web.page(request, "opendata/catalogue.html", listed=listed, for_machines=schema_org.data_catalogue(listed))
 
 
 @router.get("/data/withdrawn.csv")
@@ -170,9 +157,11 @@ def datapackage(request: Request, session: web.ReadingSession, name: Name) -> Re
 @door(who="anyone", limit="300/minute")
 def data_set(request: Request, session: web.ReadingSession, name: Name) -> Response:
     """One data set for people."""
-    found = known(session, name)
-    made = snapshots.of(session, name)
-    values: dict[str, Any] = {"data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": []}
+    found, made = catalog.shown_one(session, name)
+    values: dict[str, Any] = {
+        "data_set": found, "snapshot": None, "manifest": None, "preview": [], "shares": [],
+        "for_machines": schema_org.data_set(found, made),
+    }  # fmt: skip
     if made:
         snapshot, manifest = made
         values |= {

@@ -151,6 +151,13 @@ def is_shown_here(session: Session, kind: str, day: date) -> bool:
     return here is not False and (beside is None or is_shown_here(session, beside, day))
 
 
+def switched_off(session: Session, day: date) -> set[str]:
+    """Kinds that this portal does not show on a day: by a decision, or because that beside which they stand is not."""
+    decided = select(KindSwitch.kind, KindSwitch.public_here).where(KindSwitch.since <= day).order_by(KindSwitch.since)
+    last = dict(session.execute(decided).tuples().all())
+    return {name for name, kind in KINDS.items() if False in (last.get(name), last.get(kind.beside or ""))}
+
+
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
 
 _WITHDRAWN = update(_ENTRY).where(_ENTRY.c.seq == bindparam("entry")).values(withdrawn_by=bindparam("by"))

@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     department: str = Field(
         default="市场监督管理局", max_length=100, description="The department that tip-offs arrive at."
     )
+    contact_address: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^([\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+)?$",
+        description="E-mail address for questions about the open data, in every catalogue; empty: none is named.",
+    )
     workbook_rows: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Data sets of more rows than that are not written as XLSX."
     )
