@@ -154,7 +154,7 @@ def is_shown_here(session: Session, kind: str, day: date) -> bool:
 def switched_off(session: Session, day: date) -> set[str]:
     """Kinds that this portal does not show on a day: by a decision, or because that beside which they stand is not."""
     decided = select(KindSwitch.kind, KindSwitch.public_here).where(KindSwitch.since <= day).order_by(KindSwitch.since)
-    last = dict(session.execute(decided).tuples().all())
+    last = dict(session.execute(decided).all())
     return {name for name, kind in KINDS.items() if False in (last.get(name), last.get(kind.beside or ""))}
 
 
