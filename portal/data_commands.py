@@ -10,9 +10,11 @@ from portal.console import AsJson, finish
 
 
 def _have_areas_offer() -> None:
-    from record import open_data
+    from record import open_data as records
+    from reporting import open_data as reports
 
-    assert open_data
+    assert records
+    assert reports
 
 
 def write_missing(told: Callable[[int, int], None]) -> None:

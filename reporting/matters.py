@@ -13,6 +13,9 @@ class Service:
     keywords: tuple[str, ...] = ()
 
 
+KINDS: Mapping[str, tuple[str, str]] = {"report": ("举报", "Report"), "complaint": ("投诉", "Complaint")}
+"""举报: anybody about a suspected violation. 投诉: a consumer's own dispute."""
+
 SERVICES: Mapping[str, Service] = {
     "food": Service(
         ("食品安全", "Food safety"),

@@ -3,8 +3,10 @@
 from typing import Any
 
 from portal.kit import db, jobs, storage
-from reporting import assignments, cases, clock, digests, files, retention, talk
+from reporting import assignments, cases, clock, digests, files, open_data, retention, talk
 from reporting.models import TipCase
+
+__all__ = ["open_data"]
 
 
 @jobs.task(files.SCAN)

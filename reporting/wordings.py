@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from portal.kit import i18n, web
 from record import codes
 from record.codes import Labels
-from reporting import attachments, cases, rewards, rules
-from reporting.matters import SERVICES
+from reporting import attachments, cases, matters, rewards, rules
 
 TABLES: Mapping[str, Labels] = {
     "state": {state: (one[0], one[1]) for state, one in cases.PUBLIC.items()},
     "state_says": {state: (one[2], one[3]) for state, one in cases.PUBLIC.items()},
-    "kind": {"report": ("举报", "Report"), "complaint": ("投诉", "Complaint")},
+    "kind": matters.KINDS,
     "step": cases.STEP_LABELS,
     "condition": rewards.CONDITIONS,
     "reply": {
@@ -38,7 +37,7 @@ TABLES: Mapping[str, Labels] = {
     },
     "duty": rules.DUTIES,
     "cause": rules.CAUSES,
-    "service": {code: service.name for code, service in SERVICES.items()},
+    "service": {code: service.name for code, service in matters.SERVICES.items()},
     "betrayed": attachments.BETRAYED,
 }
 
