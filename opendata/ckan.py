@@ -14,12 +14,25 @@ from pydantic_core import to_json
 
 from opendata import actions
 from opendata.actions import ACTIONS, ActionError
-from portal.kit import db, limits
+from portal.kit import db, keys, limits
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
 from portal.kit.settings import get_settings
 
-router = limits.router(include_in_schema=False)
+
+def _with_a_key(request: Request) -> None:
+    """CKAN's clients send a key as it is, in either of two headers. Another portal's key is no reason to refuse."""
+    for header in ("authorization", "x-ckan-api-key"):
+        sent = request.headers.get(header, "").removeprefix("Bearer ").strip()
+        if sent.startswith(keys.BEGINS):
+            try:
+                keys.recognise(request, sent)
+            except PortalError as refusal:
+                request.state.key_refused = refusal
+            return
+
+
+router = limits.router(include_in_schema=False, dependencies=[Depends(_with_a_key)])
 
 BODY_BYTES = 1_000_000
 DUMP_AT_ONCE = 10_000
@@ -70,6 +83,7 @@ def _answer(request: Request, name: str, said: dict[str, Any]) -> Response:
         return _json(f"Bad request - Action name not known: {name[:100]}", 400)
     help_ = f"{get_settings().base_url.rstrip('/')}/api/3/action/help_show?name={name}"
     try:
+        _refuse_a_wrong_key(request)
         with db.reading() as session:
             result = action(session, said)
     except ActionError as error:
@@ -78,6 +92,12 @@ def _answer(request: Request, name: str, said: dict[str, Any]) -> Response:
         said_why = {"message": f"{error.title} {error.remedy}", "__type": "Internal Server Error"}
         return _json({"help": help_, "success": False, "error": said_why}, error.status)
     return _json({"help": help_, "success": True, "result": result}, 200, request.query_params.get("callback"))
+
+
+def _refuse_a_wrong_key(request: Request) -> None:
+    refusal = getattr(request.state, "key_refused", None)
+    if refusal is not None:
+        raise actions.denied(f"{refusal.title} {refusal.remedy}")
 
 
 def _json(content: Any, status: int, callback: str | None = None) -> Response:
@@ -103,6 +123,7 @@ def dump(request: Request, resource_id: str) -> Response:
     try:
         if form not in _MEDIA:
             raise actions.invalid(format="Must be csv, tsv, json or xml")
+        _refuse_a_wrong_key(request)
         with db.reading() as session:
             pages = actions.pages_of(session, said, DUMP_AT_ONCE)
             first = next(pages)

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from opendata import harvesting
 from opendata.harvesting import RDF_FORMS, Asked, FormsRefused, State
-from portal.kit import db, limits
+from portal.kit import db, keys, limits
 from portal.kit.limits import door
 
-router = limits.router(include_in_schema=False)
+router = limits.router(include_in_schema=False, dependencies=[keys.IF_SENT])
 
 OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Last-Modified, Link, Retry-After"}
 _HTML = ("text/html", "application/xhtml+xml")

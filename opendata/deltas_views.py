@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 from opendata import deltas, descriptors
 from opendata.models import Delta
 from opendata.views import serve
-from portal.kit import db, errors, limits, web
+from portal.kit import db, errors, keys, limits, web
 from portal.kit.limits import door
 from portal.kit.shapes import moment
 
-router = limits.router(include_in_schema=False)
+router = limits.router(include_in_schema=False, dependencies=[keys.IF_SENT])
 
 HOME = "/data/changes"
 ON_A_PAGE = 60

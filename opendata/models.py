@@ -102,3 +102,41 @@ class PublicationRun(Base):
     """How many data sets and files the last run made, changed or deleted there."""
     failures: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     """Slugs, values and fields of the refusals that the last run met."""
+
+
+class Consumer(Base):
+    """Somebody whose programs use open data with a key of their own."""
+
+    __tablename__ = "consumer"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Random; the keys' `owner_id`."""
+    name: Mapped[str] = mapped_column(String(100))
+    """What the programs are, in the consumer's words."""
+    address_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """HMAC-SHA256 under a key of the keyring: knows the mail address again without knowing it."""
+    address: Mapped[str] = mapped_column(String(1_000))
+    """Sealed (`portal.kit.keyring`)."""
+    language: Mapped[str] = mapped_column(String(2))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a key was first made; who never does is forgotten."""
+    counted_from: Mapped[datetime] = mapped_column(UtcDateTime)
+    mails: Mapped[int]
+    """Links that were mailed since `counted_from`."""
+    acknowledged_seq: Mapped[int | None] = mapped_column(BigInteger)
+    """The last entry of the ledger that the consumer says it has dealt with."""
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reminded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class UsageCount(Base):
+    """How often something was asked for on a day: by nobody in particular, or with a key."""
+
+    __tablename__ = "usage_count"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    prefix: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """Of the key; empty: without one."""
+    what: Mapped[str] = mapped_column(String(80), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)

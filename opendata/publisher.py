@@ -244,8 +244,7 @@ def name_there(organisation: str, name: str) -> str:
 
 def _resource(name: str, one: Package, manifest: Manifest, upload: bool) -> _Resource:
     form = one["format"].lower()
-    whole = form in snapshots.STREAMED
-    file = files.whole(manifest, form) if whole else files.part(manifest, manifest.parts[0].name, form)
+    file = files.of(manifest, form)
     assert file is not None
     said = {key: one[key] for key in ("id", "name", "description", "format")} | {DIGEST: file.sha256}
     beside = {"hash": file.sha256, "last_modified": one["last_modified"].partition(".")[0]}

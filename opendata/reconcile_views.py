@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from opendata import extending, reconcile
 from opendata.reconcile import ENTITY
-from portal.kit import db, i18n, limits, web
+from portal.kit import db, i18n, keys, limits, web
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.limits import DoorRoute, door
 from portal.kit.settings import get_settings
@@ -59,7 +59,7 @@ def _refused(request: Request, error: Exception) -> Response:
     return response
 
 
-router = limits.router(prefix="/reconcile", include_in_schema=False)
+router = limits.router(prefix="/reconcile", include_in_schema=False, dependencies=[keys.IF_SENT])
 router.route_class = OpenRoute
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import structlog
 
-from opendata import deltas, lists, snapshots
+from opendata import consumers, deltas, lists, snapshots
+from opendata.models import Consumer
 from portal.kit import db, jobs
 from portal.kit.errors import PortalError
 from portal.kit.links import LinkExpired
@@ -89,6 +90,40 @@ def publish_ckan(_items: list[Any]) -> None:
         if refusal.status == 503:
             raise
         log.warning("publication.refused", problem=refusal.slug)
+
+
+@jobs.task(consumers.LINK)
+def mail_key_link(items: list[Any]) -> None:
+    """Mail consumers the link to their keys: each item is a consumer and the language it asked in."""
+    from opendata import letters  # brings the web's templates along, so it loads when there is something to write
+
+    for consumer_id, language in items:
+        with db.reading() as session:
+            found = session.get(Consumer, consumer_id)
+            address = consumers.address_of(found) if found else None
+        if found and address:
+            letters.link_to_keys(address, found, language).send()
+
+
+@jobs.task(consumers.REMIND)
+def remind(_items: list[Any]) -> None:
+    """Plan a mail to each consumer that is behind withdrawals."""
+    with db.writing() as session:
+        consumers.remind(session)
+
+
+@jobs.task(consumers.REMINDER)
+def mail_reminder(items: list[Any]) -> None:
+    """Mail consumers how far behind they are, unless they have caught up meanwhile."""
+    from opendata import letters
+
+    for consumer_id in items:
+        with db.reading() as session:
+            found = session.get(Consumer, consumer_id)
+            standing = consumers.standing(session, found) if found else None
+            address = consumers.address_of(found) if found else None
+        if standing and address and standing.withdrawals:
+            letters.reminder(address, standing).send()
 
 
 @jobs.task(lists.MATCH)

@@ -11,14 +11,14 @@ from opendata import catalog, datastore, descriptors, examples, files, schema_or
 from opendata.files import File
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
-from portal.kit import datasets, db, errors, i18n, limits, web
+from portal.kit import datasets, db, errors, i18n, keys, limits, web
 from portal.kit.area import Freshness
 from portal.kit.datasets import DataSet
 from portal.kit.errors import PortalError
 from portal.kit.limits import door
 from record import ledger, withdrawn
 
-router = limits.router(include_in_schema=False)
+router = limits.router(include_in_schema=False, dependencies=[keys.IF_SENT])
 
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z-]{1,39}$")]
 PartName = Annotated[str, Path(pattern=r"^[a-z0-9]{1,20}$")]

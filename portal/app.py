@@ -3,7 +3,7 @@
 import gc
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import anyio.to_thread
 import structlog
@@ -16,6 +16,7 @@ import partners.area
 import record.area
 import reporting.area
 import search.area
+from opendata.consumers_views import Counting
 from portal import desk, pages
 from portal.kit import gate, limits, logs, openapi, web
 from portal.kit.area import Area
@@ -45,7 +46,11 @@ The open register of market entities, as this portal's pages show it. Read-only 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
     threading.Thread(target=_warm, name="warm", daemon=True).start()
-    yield
+    with ExitStack() as stack:
+        for area in AREAS:
+            if area.running is not None:
+                stack.enter_context(area.running())
+        yield
 
 
 def _warm() -> None:
@@ -95,6 +100,7 @@ def create_app() -> FastAPI:
     gate.add_error_handler(app)
     app.add_middleware(_Packing, minimum_size=1_000, compresslevel=5)
     app.add_middleware(web.Frame)
+    app.add_middleware(Counting)
     app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
     app.include_router(pages.router)
     app.include_router(desk.router)

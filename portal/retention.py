@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from opendata import deltas, lists
+from opendata import consumers, deltas, lists, usage
 from partners import callbacks, signatures
 from partners import uploads as batches
 from portal.kit import access, idempotency, jobs
@@ -24,6 +24,8 @@ FORGET: Mapping[str, Callable[[], int]] = {
     "signatures": signatures.purge,
     "matched_lists": lists.purge,
     "daily_changes": deltas.purge,
+    "consumers_without_a_key": consumers.purge,
+    "counts_of_use": usage.purge,
 }
 """What is kept for a time only, and what forgets it and says how much."""
 

@@ -67,6 +67,10 @@ TIMETABLE = {
         "schedule": crontab(minute=35, hour=0),
         "args": ("opendata.deltas",),
     },
+    "remind consumers that are behind withdrawals": {
+        "schedule": crontab(minute=10, hour=9),
+        "args": ("opendata.remind",),
+    },
     "write the files of data sets that have none yet": {
         "schedule": crontab(minute="*/10"),
         "args": ("opendata.begin",),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from portal.kit import i18n, idempotency, limits
+from portal.kit import i18n, idempotency, keys, limits
 from portal.kit.errors import PortalError
 from portal.kit.idempotency import Asked
 from portal.kit.keys import ApiKey, key_with
@@ -22,7 +22,7 @@ from record import entities, feeds, kinds, ledger, publication, signed
 from record.items import ChangeItem, Entry, change_item, entry_item
 from record.listed import Listed
 
-router = limits.router(tags=["Entities"])
+router = limits.router(tags=["Entities"], dependencies=[keys.IF_SENT])
 
 MOST_SEQ = 2**53 - 1
 

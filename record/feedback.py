@@ -26,7 +26,7 @@ from portal.kit import db, jobs, webhooks
 from portal.kit.settings import get_settings
 from portal.kit.shapes import moment
 from portal.kit.webhooks import Failed
-from record import ledger, publication, subscriptions
+from record import ledger, publication, subscriptions, watches
 from record.items import ChangeItem, change_item
 from record.models import Entity, Subscription
 from record.publication import Change
@@ -94,6 +94,7 @@ class _Run:
     districts: Sequence[str]
     cursor: int
     tries: int
+    watching: bool
 
     @property
     def ours(self) -> tuple[ColumnElement[bool], ...]:
@@ -116,8 +117,8 @@ def _ready(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 def due(session: Session) -> list[int]:
     """Subscriptions that are behind the ledger, may be sent to now, and are in nobody's hands."""
-    behind = Subscription.cursor < ledger.size(session) - 1
-    return list(session.scalars(select(Subscription.id).where(behind, *_ready(db.now())).order_by(Subscription.id)))
+    asked = select(Subscription.id).where(watches.concerned(ledger.size(session)), *_ready(db.now()))
+    return list(session.scalars(asked.order_by(Subscription.id)))
 
 
 def wake() -> None:
@@ -174,11 +175,15 @@ def _begin(subscription_id: int) -> _Run | None:
         used = subscriptions.secrets_of(one)
         if used[1] is None:
             one.old_secret = one.old_secret_until = None
-        return _Run(one.id, token, one.url, used, one.kinds, one.districts, one.cursor, one.tries)
+        return _Run(
+            one.id, token, one.url, used, one.kinds, one.districts, one.cursor, one.tries, one.owner is not None
+        )
 
 
 def _next(run: _Run) -> tuple[int, dict[str, Any] | None]:
     """The next step for this platform, read just before it is sent; or None, and up to where there is none for it."""
+    if run.watching:
+        return _next_watched(run)
     after, at_once = run.cursor, _PAGE if run.districts else 1
     with db.reading() as session:
         end = ledger.size(session) - 1
@@ -192,6 +197,18 @@ def _next(run: _Run) -> tuple[int, dict[str, Any] | None]:
                 return max(after, end), None
             after = further
     return after, None
+
+
+def _next_watched(run: _Run) -> tuple[int, dict[str, Any] | None]:
+    """The same for a watch, which is told of its entities alone."""
+    with db.reading() as session:
+        end = ledger.size(session) - 1
+        found = watches.ahead(session, run.subscription_id, run.cursor, limit=_PAGE)
+        for seq in found:
+            shown, _ = publication.changes(session, after=seq - 1, limit=1, kinds=run.kinds)
+            if shown and shown[0].seq == seq:
+                return seq, event_of(shown[0])
+        return found[-1] if found else max(run.cursor, end), None
 
 
 def _districts(session: Session, changes: Sequence[Change]) -> dict[str, str | None]:

@@ -44,14 +44,14 @@ class Letter:
 
 def link(following: Following, address: str) -> Letter:
     """The mail with which an address is asked whether it wants to follow, or told that it does already."""
-    with i18n.speaking(_language(following.language)):
+    with i18n.speaking(language_of(following.language)):
         name = following.name
         subject = (
             i18n.gettext("You follow %(name)s already", name=name)
             if following.confirmed_at
             else i18n.gettext("Do you want to follow %(name)s?", name=name)
         )
-        return _letter(
+        return compose(
             address,
             subject,
             "follow_link",
@@ -69,8 +69,8 @@ def link_to_many(address: str, language: str, number: int, about: list[str]) -> 
 
     `about` is what the link holds; the page behind it is that of whoever keeps the list.
     """
-    with i18n.speaking(_language(language)):
-        return _letter(
+    with i18n.speaking(language_of(language)):
+        return compose(
             address,
             i18n.ngettext("Do you want to follow %(num)s entity?", "Do you want to follow %(num)s entities?", number),
             "follow_link_to_many",
@@ -82,9 +82,9 @@ def link_to_many(address: str, language: str, number: int, about: list[str]) -> 
 
 def news(mailing: Mailing, found: News) -> Letter:
     """The mail that tells a reader what is new."""
-    with i18n.speaking(_language(mailing.language)):
+    with i18n.speaking(language_of(mailing.language)):
         end = _address("end", END, mailing.follow_id)
-        letter = _letter(
+        letter = compose(
             mailing.address,
             i18n.gettext("%(name)s: news in its public file", name=mailing.name),
             "follow_news",
@@ -102,7 +102,7 @@ def news(mailing: Mailing, found: News) -> Letter:
     return letter
 
 
-def _language(text: str) -> Language:
+def language_of(text: str) -> Language:
     return "en" if text == "en" else "zh"
 
 
@@ -123,7 +123,7 @@ def _gist(found: News) -> str:
     return f"{found.published} {found.changed} {found.gone} {[entry.seq for entry in found.newest]}"
 
 
-def _letter(to: str, subject: str, template: str, same: str, **values: Any) -> Letter:
+def compose(to: str, subject: str, template: str, same: str, **values: Any) -> Letter:
     """Text and HTML from a pair of templates. A mail of the same `same` is the same mail, sent again."""
     said = {**values, "language": i18n.current()}
     text, html = (web.templates().get_template(f"email/{template}.{end}").render(said) for end in ("txt", "html"))

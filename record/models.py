@@ -270,10 +270,22 @@ class Subscription(Base):
     last_error: Mapped[str | None] = mapped_column(String(16))
     """A `portal.kit.webhooks.Reason`; null once a delivery was taken."""
     last_delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    owner: Mapped[str | None] = mapped_column(String(84), index=True)
+    """Of a watch: the owner of the keys that made it. Null: a platform, which is told of everything."""
     run: Mapped[str | None] = mapped_column(String(16))
     """The one run that may send now, until `leased_until`."""
     leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Watched(Base):
+    """An entity that a watch is told about."""
+
+    __tablename__ = "watched"
+    __table_args__ = (Index("ix_watched_code", "code"),)
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str] = mapped_column(String(18), primary_key=True)
 
 
 class KindSwitch(Base):

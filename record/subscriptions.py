@@ -77,15 +77,15 @@ def host(subscription: Subscription) -> str:
 
 
 def standings(session: Session) -> list[Standing]:
-    """Every subscription, by name."""
+    """Every platform's subscription, by name."""
     size = ledger.size(session)
-    found = session.scalars(select(Subscription).order_by(Subscription.name))
+    found = session.scalars(select(Subscription).where(Subscription.owner.is_(None)).order_by(Subscription.name))
     return [Standing(one, max(0, size - 1 - one.cursor)) for one in found]
 
 
 def dead(session: Session) -> int:
-    """How many subscriptions were given up and wait for an officer."""
-    return session.scalar(select(func.count()).where(Subscription.state == "dead")) or 0
+    """How many platforms' subscriptions were given up and wait for an officer."""
+    return session.scalar(select(func.count()).where(Subscription.state == "dead", Subscription.owner.is_(None))) or 0
 
 
 def named(session: Session, name: str) -> int:
@@ -101,6 +101,11 @@ def secrets_of(subscription: Subscription) -> tuple[str, str | None]:
     old, until = subscription.old_secret, subscription.old_secret_until
     in_force = old is not None and until is not None and until > db.now()
     return _opened(subscription, subscription.secret), _opened(subscription, old) if old and in_force else None
+
+
+def seal(name: str, secret: str) -> str:
+    """A secret as it is kept."""
+    return keyring.sealed(_KEY, secret, about=name)
 
 
 def _opened(subscription: Subscription, kept: str) -> str:
@@ -137,7 +142,7 @@ def add(
     subscription = Subscription(
         name=name,
         url=url,
-        secret=keyring.sealed(_KEY, secret, about=name),
+        secret=seal(name, secret),
         kinds=_in_order(kinds, SHOWN),
         districts=_in_order(districts, DISTRICTS),
         cursor=ledger.size(session) - 1 if from_now else -1,
@@ -194,7 +199,7 @@ def change_secret(session: Session, subscription_id: int, *, by: Officer | None)
     if still_used is None:
         subscription.old_secret, subscription.old_secret_until = subscription.secret, db.now() + OVERLAP
     secret = webhooks.new_secret()
-    subscription.secret = keyring.sealed(_KEY, secret, about=subscription.name)
+    subscription.secret = seal(subscription.name, secret)
     _keep(session, "secret", subscription, by)
     return subscription, secret
 

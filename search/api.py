@@ -6,7 +6,7 @@ from fastapi import Query as InQuery
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from portal.kit import db, i18n, limits
+from portal.kit import db, i18n, keys, limits
 from portal.kit.limits import door
 from portal.kit.shapes import Query, cursor, place
 from portal.kit.web import ReadingSession
@@ -15,7 +15,7 @@ from record.api import EntityItem, item
 from search import check, results
 from search.engine import MAX_HITS, Facet, Filters, Match
 
-router = limits.router(tags=["Entities"])
+router = limits.router(tags=["Entities"], dependencies=[keys.IF_SENT])
 
 
 class EntitiesQuery(Query):

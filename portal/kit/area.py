@@ -1,6 +1,7 @@
 """What an area of the house brings to the whole: listed by `app`, `worker`, `cli` and `pages`, and by nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,5 +71,7 @@ class Area:
     """How fresh what the area publishes is, in the reader's language."""
     described: Callable[[], Mapping[str, Any]] | None = None
     """Paths outside /api/v1 that programs ask, as OpenAPI 3.1 has them."""
+    running: Callable[[], AbstractContextManager[None]] | None = None
+    """What goes on in a web process for as long as it serves."""
     warm: Callable[[], None] | None = None
     """Gets ready what the first visitor would otherwise wait for; runs in a thread of its own after the start."""

@@ -35,6 +35,7 @@ LIFETIME = timedelta(days=365)
 OVERLAP = timedelta(days=7)
 """How long a rotated key still works beside its successor, unless it ends sooner."""
 
+BEGINS = "gz_"
 _SHAPE = re.compile(r"(gz_([a-z2-7]{8})_([a-z2-7]{52}))_([0-9a-f]{8})")
 _OWNER_KIND = re.compile(r"[a-z]{1,16}")
 _SCOPE = re.compile(r"[a-z]+:([a-z-]+|\*)")
@@ -255,6 +256,27 @@ def key_with(scope: str) -> Any:
         return key
 
     return Depends(holder)
+
+
+def _of_any_program(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> None:
+    if credentials is not None:
+        recognise(request, credentials.credentials)
+
+
+IF_SENT = Depends(_of_any_program)
+"""For routers that anyone may ask: who sends a key is counted by it, and may ask more often. Raises as `find` does."""
+
+
+def recognise(request: Request, presented: str) -> None:
+    """From here on this request is the key's. Raises KeyUnknown, KeyEnded."""
+    if getattr(request.state, "key_prefix", None) is not None:
+        return
+    with db.reading() as session:
+        key = find(session, presented)
+    request.state.key_prefix = key.prefix
+    note_use(key)
 
 
 def note_use(key: ApiKey) -> None:

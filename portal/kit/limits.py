@@ -18,7 +18,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from limits import RateLimitItem
+from limits import RateLimitItem, parse
 from slowapi import Limiter
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive
@@ -43,6 +43,9 @@ class Door:
     body_bytes: int
 
 
+KEYED = "key:"
+
+
 @lru_cache(maxsize=1)
 def _salt(_day: int) -> bytes:
     """Another every day, in memory alone: what was counted yesterday leads to nobody."""
@@ -57,7 +60,7 @@ def caller(request: Request) -> str:
     """
     key_prefix = getattr(request.state, "key_prefix", None)  # set by `portal.kit.keys` once it knows the key
     if key_prefix is not None:
-        return f"key:{key_prefix}"
+        return f"{KEYED}{key_prefix}"
     host = request.client.host if request.client else "unknown"
     try:
         address = ipaddress.ip_address(host)
@@ -84,11 +87,21 @@ def door(*, who: Who, limit: str, body_bytes: int = 0) -> Callable[[Callable[_P,
     """Declare a route's door. The function must take `request: Request`. `body_bytes=0`: no body is read."""
 
     def declare(function: Callable[_P, _R]) -> Callable[_P, _R]:
-        limited: Callable[_P, _R] = limiter().limit(limit)(function)
+        limited: Callable[_P, _R] = limiter().limit(_by_tier(limit) if who == "anyone" else limit)(function)
         limited.__door__ = Door(who, limit, body_bytes)  # type: ignore[attr-defined]
         return limited
 
     return declare
+
+
+KEYED_TIMES = 10
+"""So much more often may somebody ask who is known by a key, where anyone may."""
+
+
+def _by_tier(limit: str) -> Callable[[str], str]:
+    item = parse(limit)
+    more = f"{item.amount * KEYED_TIMES} per {item.multiples} {item.GRANULARITY.name}"
+    return lambda key: more if key.startswith(KEYED) else limit
 
 
 def door_of(endpoint: Callable[..., Any]) -> Door | None:

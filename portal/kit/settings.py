@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field(default="Gongzhi 共治 <portal@localhost>", description="Sender of every message.")
     idempotency_hours: int = Field(default=24, ge=1, le=720, description="How long an Idempotency-Key is remembered.")
+    usage_days: int = Field(default=400, ge=31, description="How long it is kept how much open data is used.")
+    consumers_stale_days: int = Field(
+        default=3, ge=1, description="Consumers that have not dealt with a withdrawal for so long are reminded by mail."
+    )
+    watches_of_one: int = Field(default=20, ge=0, description="Watches that the holder of one key may have.")
     deltas_days: int = Field(default=400, ge=2, description="How long the files of daily changes are kept.")
     webhooks_to_loopback: bool = Field(
         default=False, description="Lets deliveries go to this machine, without TLS too. Only for trying things out."

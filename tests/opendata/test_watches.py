@@ -1,0 +1,137 @@
+"""Watches: programs are told, signed and in order, of the entities on a list of theirs, and of no others."""
+
+import random
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from standardwebhooks import Webhook
+
+from portal.kit import db, keys
+from record import feedback, watches
+from record.codes import made_up
+from record.models import Subscription
+from tests.record.test_feedback import CODE, Platform, append, beat, penalty, platform, withdraw, work
+
+assert platform
+OTHER = made_up("91", random.Random(8))
+pytestmark = pytest.mark.usefixtures("unlimited")
+
+
+def key(owner: str = "one") -> dict[str, str]:
+    with db.writing() as session:
+        _, text = keys.create(session, owner_kind="consumer", owner_id=owner, scopes=["watches:write"])
+    return {"Authorization": f"Bearer {text}"}
+
+
+def watch(client: TestClient, platform: Platform, headers: dict[str, str], **said: Any) -> dict[str, Any]:
+    answer = client.post("/api/v1/watches", headers=headers, json={"url": platform.url, "codes": [CODE]} | said)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_a_watch_is_told_of_its_entities_alone_in_order_and_signed(platform: Platform, client: TestClient) -> None:
+    append(penalty(1))
+    headers = key()
+    made = watch(client, platform, headers)
+    (first,) = append(penalty(2))
+    append(penalty(3, code=OTHER))
+    work()
+    withdraw(first)
+    work()
+    shown = client.get(f"/api/v1/changes?after={first - 1}&limit=100").json()["items"]
+    expected = [one["id"] for one in shown if one["entry"] is None or one["entry"]["entity_code"] == CODE]
+    assert [event["id"] for event in platform.events] == [first_id(shown, first), *expected[-1:]]
+    assert platform.events[-1]["data"]["entry"] is None
+    assert platform.events[-1]["data"]["withdrawn"] == first_id(shown, first)
+    for sent, body in platform.requests:
+        Webhook(made["secret"]).verify(body, dict(sent))
+    again = client.get(f"/api/v1/watches/{made['id']}", headers=headers).json()
+    assert (again["state"], again["codes"], again["last_error"]) == ("active", 1, None)
+    assert "secret" not in again
+
+
+def first_id(shown: list[dict[str, Any]], seq: int) -> str:
+    return str(next(one["id"] for one in shown if one["seq"] == seq))
+
+
+def test_kinds_codes_and_the_end_of_a_watch_are_its_owners_to_choose(platform: Platform, client: TestClient) -> None:
+    headers = key()
+    made = watch(client, platform, headers, kinds=["permit"])
+    append(penalty(1))
+    work()
+    assert platform.events == []
+    plain = watch(client, platform, headers)
+    put = client.put(f"/api/v1/watches/{plain['id']}/codes", headers=headers, json={"codes": [OTHER, OTHER]})
+    assert put.json()["codes"] == 1
+    append(penalty(2), penalty(3, code=OTHER))
+    work()
+    assert [event["subject"] for event in platform.events] == [OTHER]
+    assert {one["id"] for one in client.get("/api/v1/watches", headers=headers).json()["items"]} == {
+        made["id"], plain["id"],
+    }  # fmt: skip
+    assert client.delete(f"/api/v1/watches/{plain['id']}", headers=headers).status_code == 204
+    append(penalty(4, code=OTHER))
+    work()
+    assert len(platform.events) == 1
+
+
+def test_nobody_sees_or_ends_anothers_watch_and_wrong_input_is_refused(platform: Platform, client: TestClient) -> None:
+    made = watch(client, platform, key("one"))
+    theirs = key("two")
+    address = f"/api/v1/watches/{made['id']}"
+    assert client.get(address, headers=theirs).status_code == 404
+    assert client.delete(address, headers=theirs).status_code == 404
+    assert client.post(f"{address}/resume", headers=theirs).status_code == 404
+    assert client.get("/api/v1/watches", headers=theirs).json()["items"] == []
+    assert client.get("/api/v1/watches").status_code == 401
+    for wrong in ({"codes": []}, {"codes": ["x"]}, {"url": "https://10.0.0.1:99999/"}, {"kinds": ["gossip"]}):
+        asked = {"url": platform.url, "codes": [CODE]} | wrong
+        assert client.post("/api/v1/watches", headers=theirs, json=asked).status_code == 422, wrong
+
+
+def test_a_receiver_that_is_away_is_asked_again_and_one_that_says_gone_is_left_alone(
+    platform: Platform, client: TestClient
+) -> None:
+    headers = key()
+    made = watch(client, platform, headers)
+    platform.answer = lambda receiver, event: receiver.reply(500)
+    append(penalty(1))
+    work()
+    with db.writing() as session:
+        kept = session.scalars(select(Subscription)).one()
+        assert kept.tries == 1
+        kept.next_attempt_at = None
+    platform.answer = lambda receiver, event: receiver.reply(204)
+    beat()
+    assert len({event["id"] for event in platform.events}) == 1
+    platform.answer = lambda receiver, event: receiver.reply(410)
+    append(penalty(2))
+    work()
+    address = f"/api/v1/watches/{made['id']}"
+    assert client.get(address, headers=headers).json()["state"] == "dead"
+    platform.answer = lambda receiver, event: receiver.reply(204)
+    assert client.post(f"{address}/resume", headers=headers).json()["state"] == "active"
+    work()
+    assert client.get(address, headers=headers).json()["last_error"] is None
+
+
+def test_an_idle_watch_is_not_woken_by_what_concerns_others_and_has_its_turn_when_far_behind(
+    platform: Platform, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(client, platform, key())
+    for number in range(5):
+        append(penalty(number, code=OTHER))
+    with db.reading() as session:
+        assert feedback.due(session) == []
+    monkeypatch.setattr(watches, "LOOKED_AT", 2)
+    with db.reading() as session:
+        assert len(feedback.due(session)) == 1
+    beat()
+    with db.reading() as session:
+        assert feedback.due(session) == []
+    (seq,) = append(penalty(9))
+    work()
+    assert [event["data"]["seq"] for event in platform.events] == [seq]
