@@ -13,7 +13,7 @@ only from where the run found it; an officer's rewind wins over a run.
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,7 +94,10 @@ class _Run:
     districts: Sequence[str]
     cursor: int
     tries: int
-    watching: bool
+    watch: Subscription | None
+    """Set where it is a watch, which is told of its entities alone."""
+    ahead: list[int] = field(default_factory=list)
+    """Of a watch: the next steps about its entities, the last one first."""
 
     @property
     def ours(self) -> tuple[ColumnElement[bool], ...]:
@@ -176,14 +179,14 @@ def _begin(subscription_id: int) -> _Run | None:
         if used[1] is None:
             one.old_secret = one.old_secret_until = None
         return _Run(
-            one.id, token, one.url, used, one.kinds, one.districts, one.cursor, one.tries, one.owner is not None
+            one.id, token, one.url, used, one.kinds, one.districts, one.cursor, one.tries, one if one.owner else None
         )
 
 
 def _next(run: _Run) -> tuple[int, dict[str, Any] | None]:
     """The next step for this platform, read just before it is sent; or None, and up to where there is none for it."""
-    if run.watching:
-        return _next_watched(run)
+    if run.watch:
+        return _next_watched(run, run.watch)
     after, at_once = run.cursor, _PAGE if run.districts else 1
     with db.reading() as session:
         end = ledger.size(session) - 1
@@ -199,16 +202,21 @@ def _next(run: _Run) -> tuple[int, dict[str, Any] | None]:
     return after, None
 
 
-def _next_watched(run: _Run) -> tuple[int, dict[str, Any] | None]:
-    """The same for a watch, which is told of its entities alone."""
+def _next_watched(run: _Run, watch: Subscription) -> tuple[int, dict[str, Any] | None]:
+    """The same for a watch. What is shown no longer, and was not when its turn came, is not told at all."""
     with db.reading() as session:
         end = ledger.size(session) - 1
-        found = watches.ahead(session, run.subscription_id, run.cursor, limit=_PAGE)
-        for seq in found:
-            shown, _ = publication.changes(session, after=seq - 1, limit=1, kinds=run.kinds)
-            if shown and shown[0].seq == seq:
-                return seq, event_of(shown[0])
-        return found[-1] if found else max(run.cursor, end), None
+        if not run.ahead:
+            run.ahead = watches.ahead(session, watch, run.cursor, limit=_PAGE)[::-1]
+        while run.ahead:
+            seq = run.ahead.pop()
+            found, _ = publication.changes(session, after=seq - 1, limit=1)
+            told = [one for one in found if one.seq == seq and (one.entry or one.withdrawn or one.supersedes)]
+            if told:
+                return seq, event_of(told[0])
+            if not run.ahead:
+                return seq, None
+        return max(run.cursor, end), None
 
 
 def _districts(session: Session, changes: Sequence[Change]) -> dict[str, str | None]:

@@ -151,11 +151,20 @@ def is_shown_here(session: Session, kind: str, day: date) -> bool:
     return here is not False and (beside is None or is_shown_here(session, beside, day))
 
 
-def switched_off(session: Session, day: date) -> set[str]:
-    """Kinds that this portal does not show on a day: by a decision, or because that beside which they stand is not."""
-    decided = select(KindSwitch.kind, KindSwitch.public_here).where(KindSwitch.since <= day).order_by(KindSwitch.since)
-    last = dict(session.execute(decided).all())
-    return {name for name, kind in KINDS.items() if False in (last.get(name), last.get(kind.beside or ""))}
+def switched_off(session: Session, day: date) -> dict[str, date]:
+    """Kinds that this portal does not show on a day, and since when not.
+
+    By a decision, or because that beside which they stand is not shown.
+    """
+    decided = select(KindSwitch.kind, KindSwitch.since, KindSwitch.public_here).where(KindSwitch.since <= day)
+    since: dict[str, date] = {}
+    for name, from_day, here in session.execute(decided.order_by(KindSwitch.since)):
+        if here:
+            since.pop(name, None)
+        else:
+            since.setdefault(name, from_day)
+    off = {name: [since[one] for one in (name, kind.beside or "") if one in since] for name, kind in KINDS.items()}
+    return {name: min(days) for name, days in off.items() if days}
 
 
 # ---- withdrawing ----------------------------------------------------------------------------------------------------
@@ -401,7 +410,7 @@ class Change:
 _BEFORE = _ENTRY.alias("before")
 
 
-def _for_the_public(entry: FromClause) -> ColumnElement[bool]:
+def for_the_public(entry: FromClause) -> ColumnElement[bool]:
     """Whether this is a step that the public may learn of, be it as a tombstone."""
     return and_(entry.c.visibility == "public", entry.c.shown_from.is_(None))
 
@@ -418,10 +427,10 @@ def changes(
     asked = (
         select(
             _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload,
-            case((_for_the_public(_BEFORE), _BEFORE.c.id)).label("supersedes"),
+            case((for_the_public(_BEFORE), _BEFORE.c.id)).label("supersedes"),
         )
         .outerjoin_from(_ENTRY, _BEFORE, _BEFORE.c.seq == _ENTRY.c.supersedes)
-        .where(_ENTRY.c.seq > after, or_(_for_the_public(_ENTRY), _for_the_public(_BEFORE)))
+        .where(_ENTRY.c.seq > after, or_(for_the_public(_ENTRY), for_the_public(_BEFORE)))
     )  # fmt: skip
     if kinds:
         asked = asked.where(_ENTRY.c.kind.in_((*kinds, "withdrawal")))

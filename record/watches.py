@@ -5,16 +5,18 @@ A watch is a subscription with an owner, and is delivered to by `record.feedback
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import cast
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, FromClause, Table, and_, delete, false, func, insert, not_, or_, select, union
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs, webhooks
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
-from record import ledger, subscriptions
+from record import ledger, publication, subscriptions
 from record.kinds import SHOWN
 from record.models import LedgerEntry, Subscription, Watched
 
@@ -22,6 +24,7 @@ MOST_CODES = 10_000
 LOOKED_AT = 5_000
 """So many of the newest entries are looked at for whom they concern; a watch further behind has its turn anyway."""
 _AT_ONCE = 1_000
+_ENTRY = cast(Table, LedgerEntry.__table__)
 
 
 class TooManyWatches(PortalError):
@@ -46,6 +49,7 @@ def add(session: Session, *, owner: str, url: str, codes: Collection[str], kinds
 
     A code that nobody bears is kept too: somebody may tomorrow. Raises TooManyWatches, subscriptions.AddressRefused.
     """
+    ledger.lock(session)  # one after another, or two at once would both be the twentieth
     owned = session.scalar(select(func.count()).where(Subscription.owner == owner)) or 0
     if owned >= get_settings().watches_of_one:
         raise TooManyWatches
@@ -76,6 +80,7 @@ def of(session: Session, owner: str) -> list[Watch]:
 def watch_instead(session: Session, owner: str, name: str, codes: Collection[str]) -> Watch:
     """Watch these entities from now on and no others. Raises NotFound."""
     kept = _owned(session, owner, name)
+    kept.run = kept.leased_until = None  # a run that goes on has read ahead for the codes of before
     session.execute(delete(Watched).where(Watched.subscription_id == kept.id))
     _put(session, kept.id, codes)
     return _seen(session, kept)
@@ -120,21 +125,54 @@ def _seen(session: Session, kept: Subscription) -> Watch:
 
 def concerned(size: int) -> ColumnElement[bool]:
     """Whether a subscription has something to be told, as far as that shows without reading everything."""
-    newest = exists().where(
-        LedgerEntry.seq >= size - LOOKED_AT,
-        LedgerEntry.seq > Subscription.cursor,
-        Watched.code == LedgerEntry.entity_code,
-        Watched.subscription_id == Subscription.id,
+    before = _ENTRY.alias("before")
+    newest = (
+        select(_ENTRY.c.seq)
+        .outerjoin_from(_ENTRY, before, before.c.seq == _ENTRY.c.supersedes)
+        .join(Watched, Watched.code.in_((_ENTRY.c.entity_code, before.c.entity_code)))
+        .where(
+            _ENTRY.c.seq >= size - LOOKED_AT,
+            _ENTRY.c.seq > Subscription.cursor,
+            Watched.subscription_id == Subscription.id,
+        )
+        .correlate(Subscription)
+        .exists()
     )
     far_behind = Subscription.cursor < size - 1 - LOOKED_AT
     return and_(Subscription.cursor < size - 1, or_(Subscription.owner.is_(None), far_behind, newest))
 
 
-def ahead(session: Session, subscription_id: int, after: int, *, limit: int) -> Sequence[int]:
-    """The next entries that are about entities of a watch, withdrawals among them."""
-    asked = (
-        select(LedgerEntry.seq)
-        .join(Watched, Watched.code == LedgerEntry.entity_code)
-        .where(Watched.subscription_id == subscription_id, LedgerEntry.seq > after)
+def ahead(session: Session, kept: Subscription, after: int, *, limit: int) -> list[int]:
+    """The next steps about entities of a watch: entries, and what replaces or withdraws one that was shown.
+
+    Unlike `publication.changes` it passes over what was never shown: whoever watches one entity would learn from a
+    tombstone that there is something about it.
+    """
+    off = publication.switched_off(session, publication.today())
+    wanted = kept.kinds or SHOWN
+    withdrawn = _ENTRY.alias("withdrawn")
+    about = and_(Watched.code == _ENTRY.c.entity_code, Watched.subscription_id == kept.id)
+    of_withdrawal = and_(_ENTRY.c.kind == "withdrawal", withdrawn.c.id == _ENTRY.c.source_ref)
+    shown_here = _ENTRY.c.kind.in_([kind for kind in wanted if kind not in off])
+    said = (
+        select(_ENTRY.c.seq)
+        .join_from(_ENTRY, Watched, about)
+        .outerjoin(withdrawn, of_withdrawal)
+        .where(_ENTRY.c.seq > after, or_(shown_here, _was_shown(withdrawn, wanted, off)))
     )
-    return session.scalars(asked.order_by(LedgerEntry.seq).limit(limit)).all()
+    replaced = (
+        select(_ENTRY.c.superseded_by)
+        .join_from(_ENTRY, Watched, about)
+        .where(_ENTRY.c.superseded_by > after, _was_shown(_ENTRY, wanted, off))
+    )
+    steps = union(said, replaced).subquery()
+    return list(session.scalars(select(steps.c[0]).order_by(steps.c[0]).limit(limit)))
+
+
+def _was_shown(entry: FromClause, kinds: Collection[str], off: Mapping[str, date]) -> ColumnElement[bool]:
+    """Whether somebody may hold this entry: it came before its kind was switched off, if it was."""
+    came_later = [
+        and_(entry.c.kind == kind, entry.c.recorded_at >= datetime.combine(day, time.min, publication.CITY_TIME))
+        for kind, day in off.items()
+    ]
+    return and_(publication.for_the_public(entry), entry.c.kind.in_(kinds), not_(or_(false(), *came_later)))

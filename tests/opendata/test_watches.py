@@ -1,18 +1,26 @@
 """Watches: programs are told, signed and in order, of the entities on a list of theirs, and of no others."""
 
+import multiprocessing
+import os
 import random
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from portal.kit import db, keys
-from record import feedback, watches
+from record import feedback, publication, watches
 from record.codes import made_up
-from record.models import Subscription
-from tests.record.test_feedback import CODE, Platform, append, beat, penalty, platform, withdraw, work
+from record.models import KindSwitch, Subscription
+from tests.conftest import use_settings
+from tests.record.test_feedback import CODE, Platform, Receiver, append, beat, penalty, platform, withdraw, work
 
 assert platform
 OTHER = made_up("91", random.Random(8))
@@ -135,3 +143,129 @@ def test_an_idle_watch_is_not_woken_by_what_concerns_others_and_has_its_turn_whe
     (seq,) = append(penalty(9))
     work()
     assert [event["data"]["seq"] for event in platform.events] == [seq]
+
+
+# ---- what a watch must not learn ------------------------------------------------------------------------------------
+
+
+def switch(*, on: bool, since: timedelta = timedelta(0)) -> None:
+    day = publication.today() - since
+    with db.writing() as session:
+        session.merge(KindSwitch(kind="penalty", since=day, public_here=on, because="决定"))
+
+
+def test_nobody_learns_from_a_watch_what_was_never_shown_of_an_entity(platform: Platform, client: TestClient) -> None:
+    watch(client, platform, key())
+    withdraw(*append(penalty(1, gravity="minor"), penalty(2, gravity="minor")))
+    switch(on=False)
+    withdraw(*append(penalty(3)))
+    append(penalty(4))
+    beat()
+    assert platform.events == []
+    switch(on=True)
+    (seq,) = append(penalty(5))
+    work()
+    assert platform.seqs == [seq]
+
+
+def test_whoever_holds_an_entry_is_told_of_its_withdrawal_though_its_kind_is_no_longer_shown(
+    platform: Platform, client: TestClient
+) -> None:
+    watch(client, platform, key())
+    (seq,) = append(penalty(1))
+    work()
+    with time_machine.travel(db.now() + timedelta(days=2)):
+        switch(on=False, since=timedelta(days=1))
+        withdraw(seq)
+        work()
+    assert [event["data"]["withdrawn"] for event in platform.events] == [None, platform.events[0]["id"]]
+
+
+def test_what_was_withdrawn_before_its_turn_is_told_as_a_withdrawal_alone(
+    platform: Platform, client: TestClient
+) -> None:
+    watch(client, platform, key())
+    (seq,) = append(penalty(1, act="发布奇观异想广告"))
+    withdraw(seq)
+    work()
+    [event] = platform.events
+    assert (event["data"]["entry"], event["data"]["data_set"]) == (None, "penalty")
+    assert "subject" not in event
+    assert CODE not in str(event)
+    assert "奇观异想" not in str(event)
+
+
+def test_a_correction_that_is_about_somebody_else_is_told_to_those_who_have_what_it_takes_back(
+    platform: Platform, client: TestClient
+) -> None:
+    watch(client, platform, key())
+    wrong = penalty(1)
+    (first,) = append(wrong)
+    (second,) = append(wrong._replace(entity_code=OTHER))
+    work()
+    assert platform.seqs == [second]
+    beat()
+    assert platform.events[0]["data"]["supersedes"]
+    assert first < second
+
+
+# ---- crashes, and two at once ---------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_killed_after_sending_repeats_that_event_under_its_id(
+    platform: Platform, client: TestClient
+) -> None:
+    watch(client, platform, key())
+    seqs = append(*(penalty(number) for number in range(4)))
+    with db.reading() as session:
+        number = session.scalars(select(Subscription.id)).one()
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hold(receiver: Receiver, event: dict[str, Any]) -> None:
+        if event["data"]["seq"] == seqs[2] and not reached.is_set():
+            reached.set()
+            let_go.wait(30)
+        receiver.reply(204)
+
+    platform.answer = hold
+    child = multiprocessing.get_context("spawn").Process(target=feedback.deliver, args=(number,))
+    child.start()
+    assert reached.wait(30)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    let_go.set()
+    with time_machine.travel(db.now() + feedback.LEASE + timedelta(seconds=1)):
+        beat()
+    assert platform.seqs == [*seqs[:3], *seqs[2:]]
+    assert platform.events[2]["id"] == platform.events[3]["id"]
+
+
+def test_codes_that_are_taken_off_a_watch_are_told_no_more_even_by_a_run_that_goes_on(
+    platform: Platform, client: TestClient
+) -> None:
+    headers = key()
+    made = watch(client, platform, headers)
+    seqs = append(penalty(1), penalty(2), penalty(3, code=OTHER))
+
+    def change(receiver: Receiver, event: dict[str, Any]) -> None:
+        if len(platform.seqs) == 1:
+            client.put(f"/api/v1/watches/{made['id']}/codes", headers=headers, json={"codes": [OTHER]})
+        receiver.reply(204)
+
+    platform.answer = change
+    work()
+    beat()
+    assert platform.seqs == [seqs[0], seqs[2]]
+
+
+def test_no_more_watches_than_allowed_are_made_however_many_are_asked_for_at_once(
+    platform: Platform, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_settings(monkeypatch, watches_of_one=2)
+    headers = key()
+    asked = {"url": platform.url, "codes": [CODE]}
+    with ThreadPoolExecutor(6) as at_once:
+        sent = [at_once.submit(client.post, "/api/v1/watches", headers=headers, json=asked) for _ in range(6)]
+    assert sorted(one.result().status_code for one in sent) == [201, 201, 409, 409, 409, 409]
+    assert client.get("/api/v1/watches", headers=headers).json()["total"] == 2
