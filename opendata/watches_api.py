@@ -111,7 +111,7 @@ def change(
 
 
 @router.post("/watches/{name}/resume", response_model=WatchItem)
-@door(who="key", limit="60/minute")
+@door(who="key", limit="60/minute", body_bytes=1_000)
 def resume(request: Request, holder: Holder, session: web.WritingSession, name: Name) -> dict[str, object]:
     """Go on at once from where deliveries stopped."""
     return _item(watches.resume(session, holder.owner, name))

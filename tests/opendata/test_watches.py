@@ -1,12 +1,15 @@
 """Watches: programs are told, signed and in order, of the entities on a list of theirs, and of no others."""
 
+import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +272,14 @@ def test_no_more_watches_than_allowed_are_made_however_many_are_asked_for_at_onc
         sent = [at_once.submit(client.post, "/api/v1/watches", headers=headers, json=asked) for _ in range(6)]
     assert sorted(one.result().status_code for one in sent) == [201, 201, 409, 409, 409, 409]
     assert client.get("/api/v1/watches", headers=headers).json()["total"] == 2
+
+
+@pytest.mark.usefixtures("database")
+def test_the_receivers_guide_shows_a_request_that_makes_a_watch(client: TestClient) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
+    [asked] = re.findall(r"api/v1/watches -H .*?-d '(\{.*?\})'", guide, re.DOTALL)
+    headers = key()
+    made = client.post("/api/v1/watches", headers=headers, json=json.loads(asked)).json()
+    assert (made["host"], made["codes"], made["kinds"]) == ("receiver.example", 1, ["penalty"])
+    fields = re.findall(r"`(\w+)`", re.findall(r"your watches: (.*?) \|", guide)[0])
+    assert set(fields) <= set(client.get(f"/api/v1/watches/{made['id']}", headers=headers).json())
