@@ -87,6 +87,8 @@ class Manifest(BaseModel):
     """By column: share of the rows that say something, 0 to 1."""
     newest: str | None
     """The latest day of the column that rows are read by, if that is a day."""
+    rejected: int | None = None
+    """Rows of the deliveries of the last 30 days that could not be taken in, where rows are delivered."""
     workbook: PartFile | None = None
     """All rows as XLSX; None: there are too many, or the snapshot is older than this form."""
 
@@ -109,8 +111,9 @@ def make_all(names: Iterable[str] = (), told: Callable[[str, int], None] = lambd
         with db.reading(one_moment=True) as session:
             seq = ledger.size(session) - 1
             written = [(one, _write(session, one, Path(folder) / one.name)) for one in wanted]
+            rejected = {one.name: one.rejected(session) if one.rejected else None for one in wanted}
         for one, raw in written:
-            manifest = _keep(one, raw)
+            manifest = _keep(one, raw).model_copy(update={"rejected": rejected[one.name]})
             rows[one.name] = manifest.rows
             _publish(one.name, seq, manifest)
             told(one.name, manifest.rows)
@@ -342,6 +345,7 @@ def _clean(data_set: DataSet) -> int:
             gone = withdrawn.gone_since(session, data_set.kind, snapshot.cleaned)
         manifest = Manifest.model_validate(snapshot.manifest)
         cleaned = _without(data_set, manifest, gone) if gone else manifest
+        cleaned.rejected = manifest.rejected
         with db.writing() as session:
             kept = session.get_one(Snapshot, data_set.name, with_for_update=True)
             if (kept.seq, kept.cleaned, kept.changed_at) != (snapshot.seq, snapshot.cleaned, snapshot.changed_at):
