@@ -13,7 +13,7 @@ only from where the run found it; an officer's rewind wins over a run.
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,6 +95,8 @@ class _Run:
     cursor: int
     tries: int
     watching: bool
+    ahead: list[int] = field(default_factory=list)
+    """Of a watch: the next steps that are about its entities."""
 
     @property
     def ours(self) -> tuple[ColumnElement[bool], ...]:
@@ -203,12 +205,15 @@ def _next_watched(run: _Run) -> tuple[int, dict[str, Any] | None]:
     """The same for a watch, which is told of its entities alone."""
     with db.reading() as session:
         end = ledger.size(session) - 1
-        found = watches.ahead(session, run.subscription_id, run.cursor, limit=_PAGE)
-        for seq in found:
+        run.ahead = run.ahead or watches.ahead(session, run.subscription_id, run.cursor, limit=_PAGE)
+        if not run.ahead:
+            return max(run.cursor, end), None
+        while run.ahead:
+            seq = run.ahead.pop(0)
             shown, _ = publication.changes(session, after=seq - 1, limit=1, kinds=run.kinds)
             if shown and shown[0].seq == seq:
                 return seq, event_of(shown[0])
-        return found[-1] if found else max(run.cursor, end), None
+        return seq, None
 
 
 def _districts(session: Session, changes: Sequence[Change]) -> dict[str, str | None]:

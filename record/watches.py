@@ -5,7 +5,7 @@ A watch is a subscription with an owner, and is delivered to by `record.feedback
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select
@@ -130,11 +130,11 @@ def concerned(size: int) -> ColumnElement[bool]:
     return and_(Subscription.cursor < size - 1, or_(Subscription.owner.is_(None), far_behind, newest))
 
 
-def ahead(session: Session, subscription_id: int, after: int, *, limit: int) -> Sequence[int]:
+def ahead(session: Session, subscription_id: int, after: int, *, limit: int) -> list[int]:
     """The next entries that are about entities of a watch, withdrawals among them."""
     asked = (
         select(LedgerEntry.seq)
         .join(Watched, Watched.code == LedgerEntry.entity_code)
         .where(Watched.subscription_id == subscription_id, LedgerEntry.seq > after)
     )
-    return session.scalars(asked.order_by(LedgerEntry.seq).limit(limit)).all()
+    return list(session.scalars(asked.order_by(LedgerEntry.seq).limit(limit)))
