@@ -447,7 +447,8 @@ def _records(rows: Sequence[Sequence[Any]], fields: Sequence[str], form: str) ->
 
 def datastore_info(session: Session, said: Arguments) -> dict[str, Any]:
     """What a resource's table holds. id or resource_id."""
-    data_set, _, manifest = _store(session, said)
+    data_set, snapshot, manifest = _store(session, said)
+    shown = datastore.search(data_set, snapshot, Asked(["_id"], filters.EVERYTHING, limit=0)).total
     fields = []
     for one in fields_of(data_set, [column.name for column in data_set.columns]):
         native = snapshots.SQL_TYPES[one["type"]].lower()
@@ -459,7 +460,7 @@ def datastore_info(session: Session, said: Arguments) -> dict[str, Any]:
         })  # fmt: skip
     return {
         "meta": {
-            "id": _text(said, "id") or _text(said, "resource_id"), "count": manifest.rows, "table_type": "BASE TABLE",
+            "id": _text(said, "id") or _text(said, "resource_id"), "count": shown, "table_type": "BASE TABLE",
             "aliases": [data_set.name], "size": manifest.parts[0].files["parquet"].size if manifest.parts else 0,
             "idx_size": 0, "db_size": 0,
         },

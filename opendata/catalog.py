@@ -86,6 +86,10 @@ def resource_id(name: str, form: str) -> str:
     return id_of(f"{name}/{form}")
 
 
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
 def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Package:
     """A data set as `package_show` answers."""
     resources = _resources(data_set, *made) if made else []
@@ -94,8 +98,8 @@ def package(data_set: DataSet, made: tuple[Snapshot, Manifest] | None) -> Packag
     extras = {
         "title_en": data_set.titles[1], "update_frequency": "daily", "ledger_seq": str(made[0].seq) if made else "",
         "rows": str(made[1].rows) if made else "", "newest": (made[1].newest or "") if made else "",
-        "identifier": f"{descriptors.base()}/data/{data_set.name}", "withdrawn":
-        f"{descriptors.base()}/data/withdrawn.csv",
+        "rejected_rows_of_30_days": _text(made[1].rejected if made else None), "identifier":
+        f"{descriptors.base()}/data/{data_set.name}", "withdrawn": f"{descriptors.base()}/data/withdrawn.csv",
     }  # fmt: skip
     return {
         "id": id_of(data_set.name), "name": data_set.name, "title": data_set.titles[0], "notes":

@@ -70,6 +70,7 @@ def _write(day: date, first: int, last: int) -> None:
     """A day's steps as files in the store, then its row."""
     with db.reading() as session:
         known_to = ledger.size(session) - 1
+        hidden = _hidden_kinds(session)
     with tempfile.TemporaryDirectory() as folder:
         plain, packed = Path(folder) / "plain", Path(folder) / "packed"
         digests = {form: hashlib.sha256() for form in FORMS}
@@ -95,7 +96,8 @@ def _write(day: date, first: int, last: int) -> None:
         if kept is None:
             kept = Delta(day=day, first_seq=first, last_seq=last)
             session.add(kept)
-        kept.rows, kept.files, kept.known_to, kept.changed_at = rows, files, known_to, db.now()
+        kept.rows, kept.files, kept.changed_at = rows, files, db.now()
+        kept.known_to, kept.hidden_kinds = known_to, hidden
     log.info("delta.written", day=day.isoformat(), rows=rows)
 
 
@@ -117,19 +119,31 @@ def clean() -> int:
         if known is None:
             return 0
         seq = ledger.size(session) - 1
-        spans = select(Delta.first_seq, Delta.last_seq, Delta.day).order_by(Delta.first_seq)
-        kept = [(first, last, day) for first, last, day in session.execute(spans)]
+        hidden_kinds = _hidden_kinds(session)
+        spans = select(Delta.first_seq, Delta.last_seq, Delta.day, Delta.hidden_kinds).order_by(Delta.first_seq)
+        found = session.execute(spans).all()
+        kept = [(first, last, day) for first, last, day, _ in found]
         days = {
             day: (first, last)
             for hidden in withdrawn.hidden_since(session, known)
             for first, last, day in _holding(kept, hidden)
         }
+        days |= {day: (first, last) for first, last, day, before in found if before != hidden_kinds}
     for day, (first, last) in sorted(days.items()):
         _write(day, first, last)
     with db.writing() as session:
         for delta in session.scalars(select(Delta).where(Delta.known_to < seq)):
             delta.known_to = seq
     return len(days)
+
+
+def _hidden_kinds(session: Session) -> list[str]:
+    return sorted(publication.switched_off(session, publication.today()))
+
+
+def is_fit(session: Session, delta: Delta) -> bool:
+    """Whether a day's file tells of no kind that was switched off since it was written."""
+    return set(_hidden_kinds(session)) <= set(delta.hidden_kinds)
 
 
 def _holding(kept: Sequence[tuple[int, int, date]], seqs: Iterable[int]) -> Iterator[tuple[int, int, date]]:

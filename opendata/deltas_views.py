@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from opendata import deltas, descriptors
 from opendata.models import Delta
-from opendata.views import serve
+from opendata.views import NotMadeYet, serve
 from portal.kit import db, errors, keys, limits, web
 from portal.kit.limits import door
 from portal.kit.shapes import moment
@@ -72,6 +72,8 @@ def plain(request: Request, day: date, form: Literal["jsonl"]) -> Response:
 def _file(request: Request, day: date, form: str) -> Response:
     with db.reading() as session:
         delta = deltas.of(session, day)
-    if delta is None:
-        raise errors.NotFound
+        if delta is None:
+            raise errors.NotFound
+        if not deltas.is_fit(session, delta):
+            raise NotMadeYet
     return serve(request, deltas.file(delta, form), f"changes-{day}.{form}", delta.last_seq)

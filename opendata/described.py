@@ -34,6 +34,8 @@ ARGUMENTS: Mapping[str, tuple[Schema, str, Any]] = {
     "distinct": (_YES_NO, "Each different row once.", None),
     "include_total": (_YES_NO, "With the number of all rows that answer.", None),
     "include_next_page": (_YES_NO, "With `next_page`, to be merged into filters for the next page.", None),
+    "page": ({"type": "integer", "minimum": 1}, "Which page of 100 data sets.", None),
+    "modified_since": (_TEXT, "Only data sets that changed since a day or a moment (ISO 8601).", None),
     "records_format": ({"type": "string"}, "objects, lists, csv or tsv.", None),
 }  # fmt: skip
 """What actions take: shape, meaning, an example."""
@@ -84,6 +86,7 @@ _FILES = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+_RDF = {"ttl": "text/turtle", "rdf": "application/rdf+xml", "jsonld": "application/ld+json"}
 _DATA_SET: Schema = {
     "name": "name", "in": "path", "required": True, "description": "Name of a data set.", "example": "penalties",
     "schema": {"type": "string", "pattern": "^[a-z][a-z-]{1,39}$"},
@@ -118,6 +121,24 @@ def paths() -> dict[str, Any]:
             "One day's changes, a step of the ledger a line.", [day],
             {"200": {"description": "The file.", "content": {media_type: {}}}, "404": _refused()},
         )}  # fmt: skip
+    for form, media_type in _RDF.items():
+        written = {"200": {"description": "One page, with Hydra's links to the others.", "content": {media_type: {}}},
+                   "304": {"description": "You have it."}, "404": _refused()}  # fmt: skip
+        described[f"/catalog.{form}"] = {"get": _answering(
+            f"The catalogue as DCAT-AP 3.0.1 in {media_type}.",
+            [_query(one, *ARGUMENTS[one]) for one in ("page", "q", "fq", "modified_since")], written,
+        )}  # fmt: skip
+        described[f"/dataset/{{name}}.{form}"] = {"get": _answering(
+            f"One data set as DCAT-AP 3.0.1 in {media_type}.", [_DATA_SET], written,
+        )}  # fmt: skip
+    described["/data.json"] = {"get": _answering(
+        "The catalogue as DCAT-US.", [], {"200": _json({"type": "object", "required": ["dataset"]})},
+    )}  # fmt: skip
+    described["/reconcile"] = {"get": _answering(
+        "What the reconciliation service can do (W3C 0.2), or the matches of a batch.",
+        [_query("queries", _TEXT, "JSON: a batch of queries; a long one is sent as a form by POST.", None)],
+        {"200": _json({"type": "object"}), "400": _json({"type": "object"})},
+    )}  # fmt: skip
     return described
 
 

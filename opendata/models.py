@@ -82,6 +82,8 @@ class Delta(Base):
     """Lines: the steps that the public may learn of."""
     files: Mapped[dict[str, Any]] = mapped_column(JSON)
     """By form: key in the store, size in bytes, SHA-256."""
+    hidden_kinds: Mapped[list[str]] = mapped_column(JSON)
+    """Kinds that were switched off when it was written."""
     known_to: Mapped[int] = mapped_column(BigInteger)
     """The last entry whose withdrawals and corrections the file knows."""
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)

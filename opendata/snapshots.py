@@ -11,6 +11,7 @@ import csv
 import gc
 import gzip
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -86,6 +87,8 @@ class Manifest(BaseModel):
     """By column: share of the rows that say something, 0 to 1."""
     newest: str | None
     """The latest day of the column that rows are read by, if that is a day."""
+    rejected: int | None = None
+    """Rows of the deliveries of the last 30 days that could not be taken in, where rows are delivered."""
     workbook: PartFile | None = None
     """All rows as XLSX; None: there are too many, or the snapshot is older than this form."""
 
@@ -108,8 +111,9 @@ def make_all(names: Iterable[str] = (), told: Callable[[str, int], None] = lambd
         with db.reading(one_moment=True) as session:
             seq = ledger.size(session) - 1
             written = [(one, _write(session, one, Path(folder) / one.name)) for one in wanted]
+            rejected = {one.name: one.rejected(session) if one.rejected else None for one in wanted}
         for one, raw in written:
-            manifest = _keep(one, raw)
+            manifest = _keep(one, raw).model_copy(update={"rejected": rejected[one.name]})
             rows[one.name] = manifest.rows
             _publish(one.name, seq, manifest)
             told(one.name, manifest.rows)
@@ -326,27 +330,30 @@ def _publish(name: str, seq: int, manifest: Manifest) -> None:
 
 def clean() -> int:
     """Take rows that were withdrawn since out of the files that hold them. Safe to repeat. Returns how many rows."""
-    taken = 0
-    for data_set in datasets.offered().values():
-        if data_set.kind is None:
-            continue
+    return sum(_clean(data_set) for data_set in datasets.offered().values() if data_set.kind)
+
+
+def _clean(data_set: DataSet) -> int:
+    """Rows that were taken out of one data set's files; begun anew where another process changed them meanwhile."""
+    assert data_set.kind
+    while True:
         with db.reading() as session:
             snapshot = session.get(Snapshot, data_set.name)
             if snapshot is None:
-                continue
+                return 0
             seq = ledger.size(session) - 1
             gone = withdrawn.gone_since(session, data_set.kind, snapshot.cleaned)
         manifest = Manifest.model_validate(snapshot.manifest)
         cleaned = _without(data_set, manifest, gone) if gone else manifest
+        cleaned.rejected = manifest.rejected
         with db.writing() as session:
             kept = session.get_one(Snapshot, data_set.name, with_for_update=True)
-            if kept.seq != snapshot.seq:
-                continue  # a new one was made meanwhile
+            if (kept.seq, kept.cleaned, kept.changed_at) != (snapshot.seq, snapshot.cleaned, snapshot.changed_at):
+                continue
             if cleaned is not manifest:
                 kept.manifest, kept.changed_at = cleaned.model_dump(mode="json"), db.now()
-                taken += manifest.rows - cleaned.rows
             kept.cleaned = max(kept.cleaned, seq)
-    return taken
+        return manifest.rows - cleaned.rows
 
 
 def _without(data_set: DataSet, manifest: Manifest, gone: set[str]) -> Manifest:
@@ -378,10 +385,10 @@ def forget() -> int:
     before = db.now() - KEPT_AFTER
     lone = [key for key, changed in storage.dated("opendata") if key not in named and changed < before]
     storage.delete(lone)
-    with suppress(FileNotFoundError):
-        for path in _folder().glob("snapshot-*"):
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+    for path in _folder().glob("snapshot-*"):
+        with suppress(FileNotFoundError):  # whoever was still at it has ended meanwhile
+            if path.stat().st_mtime < before.timestamp():
+                shutil.rmtree(path)  # what a killed process left
     return len(lone)
 
 

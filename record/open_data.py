@@ -1,18 +1,19 @@
 """The register and the record as data sets: declared columns, and rows as they are published. No natural persons."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from portal.kit import db
 from portal.kit.datasets import Column, DataSet, Names, Type, offer
 from portal.kit.shapes import moment
 from record import codes, kinds, ledger
 from record.kinds import DAYS, FIELDS, KINDS
 from record.listed import public_address
-from record.models import Entity
+from record.models import Entity, FeedImport, RegistryImport
 from record.publication import PUBLISHED
 
 AT_ONCE = 5_000
@@ -20,6 +21,19 @@ AT_ONCE = 5_000
 
 def _column(name: str, type_: Type, titles: Names, codes_: codes.Labels | None = None) -> Column:
     return Column(name, type_, titles, codes=codes_)
+
+
+REJECTS_OF = timedelta(days=30)
+
+
+def _rejected(imports: type[FeedImport | RegistryImport], *chosen: ColumnElement[bool]) -> Callable[[Session], int]:
+    """How many rows the deliveries of the last days lost."""
+
+    def counted(session: Session) -> int:
+        lately = imports.started_at >= db.now() - REJECTS_OF
+        return int(session.scalar(select(func.sum(imports.rejected)).where(lately, *chosen)) or 0)
+
+    return counted
 
 
 # ---- entities -------------------------------------------------------------------------------------------------------
@@ -73,6 +87,7 @@ offer(
         part_of=lambda row: row[7] or "none",
         chart="district",
         order=("district", "asc"),
+        rejected=_rejected(RegistryImport),
     )
 )
 
@@ -196,6 +211,7 @@ for _kind, (_titles, _about) in ABOUT.items():
             kind=_kind,
             chart={"penalty": "gravity", "evaluation": "grade"}.get(_kind),
             order=("occurred_on", "desc"),
+            rejected=_rejected(FeedImport, FeedImport.kind == _kind),
         )
     )
 

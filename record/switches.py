@@ -32,6 +32,7 @@ def switch(session: Session, officer: Officer, kind: str, since: date, *, public
     session.merge(KindSwitch(kind=kind, since=since, public_here=public_here, because=because))
     session.flush()
     jobs.add(session, LEVEL, [kind])
+    jobs.nudge(session, publication.GONE)
     details = {"since": since.isoformat(), "public_here": "yes" if public_here else "no"}
     acts.keep(session, "kind_switch", about=kind, by=officer, reason=because, details=details)
 

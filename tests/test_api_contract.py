@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from opendata import datastore, snapshots
 from portal.app import create_app
 
-MOST_EXAMPLES = {"/api/v1": 40, "/api/3": 20, "/data": 10, "/datastore": 20}
+MOST_EXAMPLES = {"/api/v1": 40, "/api/3": 20, "/data": 10, "/catalog": 10, "/reconcile": 20, "/datastore": 20}
 """By what the path begins with."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

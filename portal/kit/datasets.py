@@ -49,6 +49,9 @@ class DataSet:
     order: tuple[str, Literal["asc", "desc"]] | None = None
     """Column by which people read it first."""
 
+    rejected: Callable[[Session], int] | None = None
+    """How many rows of the deliveries of the last 30 days could not be taken in."""
+
     def column(self, name: str) -> Column | None:
         """The column of this name."""
         return next((one for one in self.columns if one.name == name), None)

@@ -98,6 +98,8 @@ def addresses(entity: dict[str, Any], portal_url: str, follow_links: dict[str, s
         "data set of entities": "/data/entities",
         "daily changes": "/data/changes",
         "matching": "/data/match",
+        "key": "/data/key",
+        "key asked": "/data/key?asked=1",
         "no such page": "/no-such-page",
         "no such entity": "/entities/91310000000000000X",
     }

@@ -38,6 +38,8 @@ PAGES = [
     "data set of entities",
     "daily changes",
     "matching",
+    "key",
+    "key asked",
     "no such page",
     "no such entity",
 ]

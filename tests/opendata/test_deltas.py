@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -16,9 +16,10 @@ from portal.kit import db, jobs
 from portal.kit.settings import get_settings
 from record import ledger, publication
 from record.ledger import Fact
-from record.models import Entity
+from record.models import Entity, KindSwitch
 
 ACT = "发布奇观异想广告"
+SINCE = date(2026, 1, 1)
 pytestmark = pytest.mark.usefixtures("filled", "unlimited")
 
 
@@ -182,3 +183,23 @@ def test_a_list_is_read_page_by_page_and_wrong_words_are_refused(
     assert [one["items"][0], following["items"][0]] == [whole[-1], whole[-2]]
     for wrong in ({"limit": "0"}, {"limit": "501"}, {"before": "yesterday"}):
         assert client.get("/data/changes.json", params=wrong, headers={"Accept": "application/json"}).status_code == 422
+
+
+def test_a_kind_that_is_switched_off_is_not_told_and_comes_back_as_it_was(
+    client: TestClient, later: time_machine.Traveller
+) -> None:
+    append(1)
+    go_to_next_day(later)
+    run_nightly_job()
+    before = days(client)
+    day = before[-1]
+    assert ACT in "".join(lines(client, day))
+    with db.writing() as session:
+        session.add(KindSwitch(kind="inspection", since=SINCE, public_here=False, because="测试"))
+    assert client.get(f"/data/changes/{day['day']}.jsonl").status_code == 503
+    run_nightly_job()
+    assert ACT not in "".join(line for one in days(client) for line in lines(client, one))
+    with db.writing() as session:
+        session.delete(session.get_one(KindSwitch, ("inspection", SINCE)))
+    run_nightly_job()
+    assert [one["files"] for one in days(client)] == [one["files"] for one in before]

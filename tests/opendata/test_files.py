@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+from datetime import timedelta
 
 import duckdb
 import pytest
@@ -16,7 +17,7 @@ from opendata import snapshots
 from portal.kit import datasets, db, jobs
 from portal.kit.storage import _folder
 from record import publication
-from record.models import Entity
+from record.models import Entity, FeedImport
 from record.publication import PUBLISHED
 
 pytestmark = [pytest.mark.usefixtures("written", "unlimited")]
@@ -113,6 +114,17 @@ def test_writing_again_what_did_not_change_writes_the_same_files(client: TestCli
     before = client.get("/data/entities.csv").headers["etag"]
     snapshots.make_all()
     assert client.get("/data/entities.csv").headers["etag"] == before
+
+
+def test_a_data_set_says_how_many_delivered_rows_were_rejected_lately(client: TestClient) -> None:
+    with db.writing() as session:
+        for started_at, rejected in ((db.now(), 7), (db.now() - timedelta(days=31), 500)):
+            said = {"kind": "penalty", "source": "test", "file_name": "x", "sha256": ""}
+            session.add(FeedImport(**said, rejected=rejected, started_at=started_at))
+    snapshots.make_all(["penalties"])
+    shown = client.get("/api/3/action/package_show?id=penalties").json()["result"]
+    assert {"key": "rejected_rows_of_30_days", "value": "7"} in shown["extras"]
+    assert "Rejected rows, last 30 days" in client.get("/data/penalties?lang=en").text
 
 
 def test_every_data_set_has_a_page_a_descriptor_and_no_natural_person(client: TestClient) -> None:

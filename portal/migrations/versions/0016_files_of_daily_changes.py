@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("hidden_kinds", sa.JSON(), nullable=False),
         sa.Column("known_to", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", db.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_delta")),
