@@ -2,16 +2,20 @@
 
 import hashlib
 import io
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from fastapi.testclient import TestClient
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select, update
 
 from opendata import snapshots
-from portal.kit import datasets, db
+from opendata.models import Snapshot
+from portal.kit import datasets, db, storage
+from portal.kit.datasets import Column, DataSet
 from portal.kit.settings import get_settings
 from record import publication
 from record.models import Entity
@@ -40,6 +44,72 @@ def test_a_workbook_holds_the_rows_of_the_csv_under_chinese_titles_with_real_day
     assert isinstance(first[place["occurred_on"]], date)
     assert isinstance(first[place["seq"]], float)
     assert first[place["disputed"]] is False
+
+
+@pytest.fixture
+def hostile() -> Iterator[list[str]]:
+    """A data set of its own whose texts are what spreadsheet programs like to take for something else."""
+    texts = ["=1+1", "+861", "-1", "@SUM(1)", "\tx", "＝1", "0012", "91310000123456789X", "123456789012345", "1e5"]
+    texts += ["2026-01-02", "TRUE", "http://example.cn", "<b>&", "乙\x01丙", "长" * 20_000]
+    days = [date(1899, 12, 31), date(1900, 3, 1), None]
+    columns = (Column("id", "text", ("标识", "Id")), Column("day", "date", ("日期", "Day")))
+    rows = [(text, days[place % len(days)]) for place, text in enumerate(texts)]
+    data_set = DataSet("odd", ("怪", "Odd"), ("怪", "Odd"), columns, lambda session: iter(rows), key="id")
+    known = datasets.offered()
+    assert isinstance(known, dict)
+    datasets.offer(data_set)
+    snapshots.make_all([data_set.name])
+    yield texts
+    del known[data_set.name]
+
+
+def test_text_stays_the_text_that_it_was_and_only_what_could_compute_gets_a_quote_before_it(
+    client: TestClient, hostile: list[str]
+) -> None:
+    rows = sheets(client, "odd")["数据"][1:]
+    cells = [row[0] for row in rows]
+    assert all(isinstance(cell, str) for cell in cells)
+    assert cells[:6] == [f"'{text}" for text in hostile[:6]]
+    assert cells[6:14] == hostile[6:14]
+    assert len(cells) == len(hostile)
+    assert rows[1][1] == date(1900, 3, 1)
+    assert rows[0][1] == "1899-12-31"
+    assert rows[2][1] == ""
+
+
+def test_a_workbook_that_no_snapshot_names_any_longer_goes_after_a_day_and_the_one_in_force_stays(
+    client: TestClient,
+) -> None:
+    def book() -> str:
+        with db.reading() as session:
+            found = snapshots.of(session, "permits")
+        assert found is not None
+        assert found[1].workbook is not None
+        return found[1].workbook.key
+
+    before = book()
+    with db.writing() as session:
+        seq = session.scalar(select(PUBLISHED.c.seq).where(PUBLISHED.c.kind == "permit").limit(1))
+        publication.withdraw(session, [int(seq or 0)], "repaired")
+    snapshots.clean()
+    after = book()
+    snapshots.forget()
+    assert {before, after} <= set(storage.keys("opendata"))
+    with time_machine.travel(db.now() + snapshots.KEPT_AFTER + timedelta(hours=1)):
+        snapshots.forget()
+    kept = set(storage.keys("opendata"))
+    assert before not in kept
+    assert after in kept
+    assert client.get("/data/permits.xlsx").status_code == 200
+
+
+def test_a_snapshot_from_before_there_were_workbooks_is_served_without_one(client: TestClient) -> None:
+    with db.writing() as session:
+        kept = session.get_one(Snapshot, "permits")
+        kept.manifest = {name: said for name, said in kept.manifest.items() if name != "workbook"}
+    assert client.get("/data/permits.xlsx").status_code == 404
+    assert client.get("/data/permits.csv").status_code == 200
+    assert "/data/permits.xlsx" not in client.get("/data/permits").text
 
 
 def test_further_sheets_say_what_columns_and_codes_mean_in_both_languages(client: TestClient) -> None:
