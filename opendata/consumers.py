@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from opendata.models import Consumer
@@ -24,8 +24,7 @@ from portal.kit.errors import NotFound, PortalError
 from portal.kit.keys import ApiKey
 from portal.kit.links import LinkExpired
 from portal.kit.settings import get_settings
-from record import follow, ledger
-from record.models import LedgerEntry
+from record import follow, ledger, withdrawn
 
 KIND = "consumer"
 """The keys' `owner_kind`."""
@@ -207,8 +206,7 @@ def standing(session: Session, consumer: Consumer) -> Standing:
     seq = consumer.acknowledged_seq
     if seq is None:
         return Standing(consumer, None, 0)
-    newer = select(LedgerEntry.seq).where(LedgerEntry.kind == "withdrawal", LedgerEntry.seq > seq).limit(MOST_COUNTED)
-    withdrawals = session.scalar(select(func.count()).select_from(newer.subquery())) or 0
+    withdrawals = withdrawn.count_since(session, seq, most=MOST_COUNTED)
     return Standing(consumer, ledger.size(session) - 1 - seq, withdrawals)
 
 
@@ -224,14 +222,9 @@ def standings(session: Session) -> list[Standing]:
 def stale(session: Session) -> list[str]:
     """Ids of consumers that have not dealt with a withdrawal for longer than they may, and were not reminded lately."""
     moment = db.now()
-    overdue = (
-        select(func.max(LedgerEntry.seq))
-        .where(
-            LedgerEntry.kind == "withdrawal",
-            LedgerEntry.recorded_at < moment - timedelta(days=get_settings().consumers_stale_days),
-        )
-        .scalar_subquery()
-    )
+    overdue = withdrawn.newest_before(session, moment - timedelta(days=get_settings().consumers_stale_days))
+    if overdue is None:
+        return []
     reminded = or_(Consumer.reminded_at.is_(None), Consumer.reminded_at < moment - REMINDED_EVERY)
     return list(session.scalars(select(Consumer.id).where(Consumer.acknowledged_seq < overdue, reminded).limit(1_000)))
 

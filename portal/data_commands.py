@@ -9,7 +9,8 @@ import typer
 from portal.console import AsJson, finish
 
 
-def _have_areas_offer() -> None:
+def have_areas_offer() -> None:
+    """Load the modules that offer data sets: whoever reads `datasets.offered()` must know all of them."""
     from record import open_data as records
     from reporting import open_data as reports
 
@@ -21,7 +22,7 @@ def write_missing(told: Callable[[int, int], None]) -> None:
     """Write the files of data sets that have none yet."""
     from opendata import snapshots
 
-    _have_areas_offer()
+    have_areas_offer()
     snapshots.make_missing(told)
 
 
@@ -35,7 +36,7 @@ def snapshot(
     from portal.kit import datasets
     from record import publication
 
-    _have_areas_offer()
+    have_areas_offer()
     migrations.upgrade()
     for name in data_set or ():
         if name not in datasets.offered():

@@ -39,8 +39,10 @@ def ckan(
     from opendata import publisher
     from opendata import tasks as opendata_tasks
     from portal import migrations
+    from portal.data_commands import have_areas_offer
 
     assert opendata_tasks
+    have_areas_offer()
     started = time.monotonic()
     with refusals_told():
         to = publisher.target(url, organization, upload=upload)

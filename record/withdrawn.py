@@ -1,8 +1,9 @@
 """Which entries that somebody took are shown no longer: for whoever keeps copies of what was published."""
 
+import datetime as dt
 from collections.abc import Iterator
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from record import publication
@@ -51,6 +52,19 @@ def hidden_since(session: Session, after: int) -> Iterator[list[int]]:
         withdrawn = session.scalars(select(LedgerEntry.seq).where(LedgerEntry.id.in_(ids))) if ids else ()
         yield [*withdrawn, *(before for *_, before in found if before is not None)]
         after = found[-1].seq
+
+
+def count_since(session: Session, after: int, *, most: int) -> int:
+    """How many withdrawals stand behind `after`, counted up to `most`."""
+    newer = select(LedgerEntry.seq).where(LedgerEntry.kind == "withdrawal", LedgerEntry.seq > after).limit(most)
+    return session.scalar(select(func.count()).select_from(newer.subquery())) or 0
+
+
+def newest_before(session: Session, moment: dt.datetime) -> int | None:
+    """Number of the newest withdrawal that was recorded before a moment."""
+    return session.scalar(
+        select(func.max(LedgerEntry.seq)).where(LedgerEntry.kind == "withdrawal", LedgerEntry.recorded_at < moment)
+    )
 
 
 def still_shown(session: Session, ids: list[str]) -> set[str]:

@@ -239,7 +239,10 @@ def _found(session: Session, presented: str | None, scope: str | None) -> ApiKey
     return key
 
 
-bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", bearerFormat="gz_prefix_secret_checksum")
+SCHEME = "ApiKey"
+SCHEME_IF_SENT = "ApiKeyIfSent"
+bearer = HTTPBearer(auto_error=False, scheme_name=SCHEME, bearerFormat="gz_prefix_secret_checksum")
+_bearer_if_sent = HTTPBearer(auto_error=False, scheme_name=SCHEME_IF_SENT, bearerFormat="gz_prefix_secret_checksum")
 
 
 def key_with(scope: str) -> Any:
@@ -259,7 +262,7 @@ def key_with(scope: str) -> Any:
 
 
 def _of_any_program(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer_if_sent)]
 ) -> None:
     if credentials is not None:
         recognise(request, credentials.credentials)

@@ -47,7 +47,10 @@ def _describe_refusals(path: str, operation: dict[str, Any]) -> None:
         possible.append(errors.NotFound)
     if "requestBody" in operation:
         possible += [errors.TooLarge, errors.BadRequest]
-    if operation.get("security"):
+    if {keys.SCHEME_IF_SENT: []} in operation.get("security", ()):
+        operation["security"] = [{}, {keys.SCHEME: []}]
+        possible += [keys.KeyUnknown]
+    elif "security" in operation:
         possible += [keys.KeyMissing, keys.ScopeMissing, idempotency.StillRunning]
     for error in possible:
         operation["responses"][str(error.status)] = _refusal(error)
@@ -68,6 +71,7 @@ def publish(app: FastAPI, *outside: Mapping[str, Any]) -> None:
                     _describe_refusals(path, operation)
             for described in outside:
                 schema["paths"] |= described
+            schema["components"]["securitySchemes"].pop(keys.SCHEME_IF_SENT, None)
             schemas = schema["components"]["schemas"]
             schemas["Problem"] = PROBLEM
             for unused in ("HTTPValidationError", "ValidationError"):

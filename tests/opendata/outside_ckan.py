@@ -153,6 +153,7 @@ class StandIn:
 def _handler(ckan: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             size = int(self.headers["Content-Length"])

@@ -22,15 +22,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
+from typer.testing import CliRunner
 
 from opendata import catalog, publisher, snapshots
 from opendata.models import PublicationRun
+from portal import publish_commands
 from portal.kit import datasets, db, jobs
 from portal.kit.settings import get_settings
 from record import publication
 from record.models import KindSwitch
 from record.publication import PUBLISHED
-from tests.conftest import PORTAL, free_port, use_settings
+from tests.conftest import PORTAL, forget_settings, free_port, use_settings
 from tests.officers import add_officer, sign_in
 from tests.opendata.outside_ckan import TOKEN, StandIn, invalid, standing
 
@@ -53,11 +55,18 @@ def publish(**options: Any) -> publisher.Outcome:
     return publisher.publish(publisher.target(upload=options.pop("upload", None)), **options)
 
 
-def command(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **settings}
-    done = subprocess.run(
-        [PORTAL, "publish", "ckan", *words], env=environment, check=False, capture_output=True, text=True, timeout=120
-    )
+def process(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PORTAL, "publish", "ckan", *words], check=False, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+
+
+def command(*words: str, **settings: str) -> Any:
+    """The command in this process, which spares its start."""
+    forget_settings()
+    done = CliRunner().invoke(publish_commands.app, ["ckan", *words], env=settings)
+    forget_settings()
+    assert done.exception is None or isinstance(done.exception, SystemExit)
     assert TOKEN not in done.stdout + done.stderr
     return done
 
@@ -131,7 +140,7 @@ def test_a_file_that_is_no_longer_offered_is_deleted_there(ckan: StandIn) -> Non
 def test_a_dry_run_prints_the_plan_and_sends_nothing(ckan: StandIn) -> None:
     ckan.add_foreign("roads")
     planned = command("--dry-run", "--json")
-    assert planned.returncode == 0, planned.stderr
+    assert planned.exit_code == 0, planned.stderr
     *plan, last = planned.stdout.splitlines()
     assert f"create {PERMITS}" in plan
     assert f"create {PERMITS} (csv)" in plan
@@ -174,7 +183,7 @@ def test_data_sets_that_are_not_ours_are_never_touched(ckan: StandIn) -> None:
     ]
     before = json.dumps(others)
     ended = command("--json")
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert f"The data portal has a data set {PERMITS} that this portal did not make." in ended.stderr
     assert json.loads(ended.stdout.splitlines()[-1])["failed"] == [PERMITS]
     hide("permit")
@@ -321,7 +330,7 @@ def test_a_run_that_is_killed_is_completed_by_the_next_without_doubles(ckan: Sta
         released.set()
         ckan.before = lambda action, said: None
         ckan.answered = lambda action: None
-    ended = command(upload, "--json")
+    ended = process(upload, "--json")
     assert ended.returncode == 0, ended.stderr
     assert ckan.shown() == EVERYTHING
     assert len(ckan.packages) == len(EVERYTHING)
@@ -364,7 +373,7 @@ def test_two_publications_at_once_are_one_after_the_other(ckan: StandIn) -> None
     ckan.before = hang
     run = subprocess.Popen([PORTAL, "publish", "ckan"], stderr=subprocess.DEVNULL)
     assert reached.wait(60)
-    second = command()
+    second = process()
     released.set()
     assert run.wait(60) == 0
     assert second.returncode == 1
@@ -377,7 +386,7 @@ def test_two_publications_at_once_are_one_after_the_other(ckan: StandIn) -> None
 
 def refused(sentence: str, *words: str, **settings: str) -> str:
     ended = command(*words, **settings)
-    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.exit_code == 1, ended.stdout + ended.stderr
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -407,7 +416,7 @@ def test_each_refusal_is_a_sentence_that_says_what_to_do(told_once: StandIn) -> 
     ckan.raw = [(500, b"broken")]
     refused("HTTP 500")
     assert ckan.packages == {}
-    assert command("--nonsense").returncode == 2
+    assert command("--nonsense").exit_code == 2
 
 
 def test_what_the_other_side_does_not_take_is_said_field_by_field_and_the_rest_is_published(ckan: StandIn) -> None:
@@ -445,7 +454,7 @@ def test_a_certificate_that_is_not_trusted_is_refused_until_its_authority_is_nam
         refused("shows a certificate that is not trusted", "--url", secure.url)
         assert secure.asked == []
         ended = command("--url", secure.url, PORTAL_PUBLISH_CKAN_CA_FILE=str(certificate))
-        assert ended.returncode == 0, ended.stderr
+        assert ended.exit_code == 0, ended.stderr
         assert secure.shown() == EVERYTHING
 
 
