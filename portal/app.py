@@ -50,6 +50,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for area in AREAS:
             if area.running is not None:
                 stack.enter_context(area.running())
+        stack.callback(gc.unfreeze)
         yield
 
 

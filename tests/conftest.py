@@ -131,10 +131,15 @@ class Original:
                 _execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _fill() -> None:
+def fill() -> None:
+    """300 made-up entities with their records, indexed, and keys for what people report."""
     demo.fill(300)
     index.rebuild()
     vault.ready()
+
+
+def nothing() -> None:
+    """Leave the portal empty."""
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +147,9 @@ def originals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """Original portals by database and filling, each made when it is first needed."""
 
     @cache
-    def original(kind: str, *, filled: bool) -> Original:
+    def original(kind: str, filling: Callable[[], None]) -> Original:
         server = request.getfixturevalue("postgres") if kind == "postgresql" else None
-        return Original(tmp_path_factory.mktemp("original"), server, _fill if filled else lambda: None)
+        return Original(tmp_path_factory.mktemp("original"), server, filling)
 
     return original
 
@@ -152,7 +157,7 @@ def originals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def embedded(originals: Callable[..., Original], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty, migrated portal on SQLite in a folder of its own, which is yielded."""
-    with originals("sqlite", filled=False).copy(monkeypatch, tmp_path) as data_dir:
+    with originals("sqlite", nothing).copy(monkeypatch, tmp_path) as data_dir:
         yield data_dir
 
 
@@ -164,7 +169,7 @@ def database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """An empty, migrated portal on each database in turn. Yields the database's kind."""
-    with originals(request.param, filled=False).copy(monkeypatch, tmp_path):
+    with originals(request.param, nothing).copy(monkeypatch, tmp_path):
         yield request.param
 
 
@@ -176,7 +181,7 @@ def filled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """A portal with 300 made-up entities, indexed, on each database in turn. Yields the database's kind."""
-    with originals(request.param, filled=True).copy(monkeypatch, tmp_path):
+    with originals(request.param, fill).copy(monkeypatch, tmp_path):
         yield request.param
 
 

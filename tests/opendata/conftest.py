@@ -1,23 +1,34 @@
 """Data sets written from a portal of made-up entities, and copies that are closed with their test."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from opendata import datastore, snapshots
 from portal import worker
-from tests.conftest import free_port, served, use_settings
+from tests.conftest import Original, fill, free_port, served, use_settings
 
 assert worker, "every area offers its data sets, whichever test runs first"
 
 
-@pytest.fixture
-def written(filled: str) -> Iterator[str]:
-    """A portal with 300 made-up entities whose data sets are written. Yields the database's kind."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def written(
+    request: pytest.FixtureRequest,
+    originals: Callable[..., Original],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """A portal with 300 made-up entities whose data sets are written, on each database. Yields the database's kind."""
+    with originals(request.param, _fill_and_write).copy(monkeypatch, tmp_path):
+        yield request.param
+        datastore.forget()
+
+
+def _fill_and_write() -> None:
+    fill()
     snapshots.make_all()
-    yield filled
     datastore.forget()
 
 

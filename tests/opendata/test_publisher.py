@@ -354,14 +354,14 @@ def test_what_somebody_else_made_meanwhile_is_brought_level_instead(ckan: StandI
     assert publish().sent == 0
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_a_request_that_fails_in_passing_is_tried_again(ckan: StandIn) -> None:
     ckan.raw = [(503, b"<html>"), (502, b"")]
     assert publish().failures == []
     assert ckan.shown() == EVERYTHING
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_two_publications_at_once_are_one_after_the_other(ckan: StandIn) -> None:
     reached, released = threading.Event(), threading.Event()
 
@@ -399,7 +399,7 @@ def told_once(ckan: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return ckan
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_each_refusal_is_a_sentence_that_says_what_to_do(told_once: StandIn) -> None:
     ckan = told_once
     away = refused("does not answer", "--url", f"http://127.0.0.1:{free_port()}")
@@ -432,7 +432,7 @@ def _strict_about_permits(action: str, said: dict[str, Any]) -> None:
         raise invalid(theme=["Missing value"], extras=[{}, {"value": ["Too long"]}])
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_an_upload_that_is_too_large_for_the_other_side_is_said(ckan: StandIn) -> None:
     def full(action: str, said: dict[str, Any]) -> None:
         if action == "resource_create":
@@ -443,7 +443,7 @@ def test_an_upload_that_is_too_large_for_the_other_side_is_said(ckan: StandIn) -
     assert "PORTAL_PUBLISH_CKAN_UPLOAD_MIB" in refused("is larger than the data portal takes", "--upload")
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_a_certificate_that_is_not_trusted_is_refused_until_its_authority_is_named(
     told_once: StandIn, tmp_path: Path
 ) -> None:
@@ -510,7 +510,7 @@ def test_cleaning_plans_one_publication_and_it_takes_the_withdrawn_record_out_th
     assert one.id.encode() not in ckan.files[catalog.resource_id("permits", "csv")]
 
 
-@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("written", ["sqlite"], indirect=True)
 def test_a_publication_that_reached_nobody_is_tried_again_soon(ckan: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     use_settings(monkeypatch, publish_ckan_tries=1)
     ckan.raw = [(503, b"")]
