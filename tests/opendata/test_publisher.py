@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import ipaddress
 import json
-import os
 import re
 import signal
 import ssl
