@@ -47,11 +47,13 @@ def _describe_refusals(path: str, operation: dict[str, Any]) -> None:
         possible.append(errors.NotFound)
     if "requestBody" in operation:
         possible += [errors.TooLarge, errors.BadRequest]
-    if {keys.SCHEME_IF_SENT: []} in operation.get("security", ()):
+    asked = operation.get("security", [])
+    if {keys.SCHEME: []} in asked:
+        operation["security"] = [{keys.SCHEME: []}]
+        possible += [keys.KeyMissing, keys.ScopeMissing, idempotency.StillRunning]
+    elif asked:
         operation["security"] = [{}, {keys.SCHEME: []}]
         possible += [keys.KeyUnknown]
-    elif "security" in operation:
-        possible += [keys.KeyMissing, keys.ScopeMissing, idempotency.StillRunning]
     for error in possible:
         operation["responses"][str(error.status)] = _refusal(error)
     operation["responses"]["429"]["headers"] = {
