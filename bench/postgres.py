@@ -24,6 +24,13 @@ def _run(command: list[str]) -> None:
     subprocess.run([*prefix, *command], check=True, capture_output=True, cwd="/")
 
 
+DURABLE = "-c fsync=on"
+FORGETFUL = (
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0"
+    " -c autovacuum=off"
+)
+
+
 @contextmanager
 def server(*, safe: bool) -> Iterator[str]:
     """Yields the URL of its `postgres` database. `safe`: commits wait for the disk, as in production."""
@@ -33,7 +40,7 @@ def server(*, safe: bool) -> Iterator[str]:
         shutil.chown(home, "postgres", "postgres")
     data = home / "data"
     options = (
-        f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=50 -c fsync={'on' if safe else 'off'}"
+        f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=50 {DURABLE if safe else FORGETFUL}"
     )
     _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
     _run([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"])

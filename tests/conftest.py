@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bench.postgres import free_port, server
@@ -26,6 +28,10 @@ from reporting import statistics, vault
 from search import engine, index
 
 os.environ |= {"PORTAL_ARGON2_MEMORY_KIB": "8", "PORTAL_ARGON2_PASSES": "1"}  # passwords that cost nothing
+
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # hundreds of databases are made and thrown away
 
 PORTAL = Path(sys.executable).with_name("portal")
 
@@ -121,7 +127,7 @@ class Original:
             shutil.copytree(self._keys, folder / "keys")
         name = f"test_{os.getpid()}_{time.monotonic_ns()}"
         if self._server:
-            _execute(self._server, f"CREATE DATABASE {name} TEMPLATE {self._database}")
+            _execute(self._server, f"CREATE DATABASE {name} TEMPLATE {self._database} STRATEGY FILE_COPY")
         use_settings(patch, data_dir=folder / "var", keys_dir=folder / "keys", database_url=self._url(name))
         try:
             yield folder / "var"
@@ -185,12 +191,18 @@ def filled(
         yield request.param
 
 
+@cache
+def application() -> FastAPI:
+    """The web application, made once: it asks the settings anew for every test."""
+    from portal.app import create_app
+
+    return create_app()
+
+
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     """The web application in this process, over whichever portal the test asked for."""
-    from portal.app import create_app
-
-    with TestClient(create_app(), base_url="http://127.0.0.1:8000") as made:
+    with TestClient(application(), base_url="http://127.0.0.1:8000") as made:
         yield made
 
 

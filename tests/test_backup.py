@@ -20,7 +20,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text
 
 from portal import migrations
-from portal.app import create_app
 from portal.backup import make, restore
 from portal.kit import archive, db, keyring
 from portal.kit.archive import FolderTaken, PortalNotEmpty, RestoreUnfinished
@@ -29,7 +28,7 @@ from record import ledger
 from record.ledger import Fact
 from record.models import Entity, KindSwitch, LedgerEntry, RedactedFact
 from search import index
-from tests.conftest import PORTAL, forget_settings, free_port, new_database, use_settings
+from tests.conftest import PORTAL, application, forget_settings, free_port, new_database, use_settings
 from tests.record.test_soak import WRITER
 
 ROOT = Path(__file__).parents[1]
@@ -144,7 +143,7 @@ def test_a_backup_made_while_others_write_is_one_moment_and_is_served(
         assert portal("verify", "--json")["root"] == root
         with db.reading() as session:
             assert session.scalar(select(func.count()).select_from(LedgerEntry)) == made["entries"]
-        client = TestClient(create_app(), base_url="http://127.0.0.1:8000")
+        client = TestClient(application(), base_url="http://127.0.0.1:8000")
         assert named.name in client.get(f"/entities/{named.code}").text
         found = client.get("/api/v1/entities", params={"q": named.name}).json()["items"]
         assert found[0]["code"] == named.code

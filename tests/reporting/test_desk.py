@@ -8,7 +8,6 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from portal.app import create_app
 from portal.kit import db, jobs
 from portal.kit.accounts import Account, officer_of
 from portal.kit.errors import PortalError
@@ -16,6 +15,7 @@ from record.models import LedgerEntry
 from reporting import cases, queue
 from reporting.models import CaseStep, TipCase
 from reporting.queue import Asked
+from tests.conftest import application
 from tests.officers import add_officer, form_token, sign_in
 from tests.reporting.telling import OWNER, SAID, SERIAL, digits, hidden, preview, status, tell, tell_by_api, words
 
@@ -29,7 +29,7 @@ def desk(open_vault: str, client: TestClient) -> TestClient:
 
 
 def seat(login: str, *, roles: Any = ("clerk", "reviewer"), **account: Any) -> TestClient:
-    made = TestClient(create_app(), base_url="http://127.0.0.1:8000")
+    made = TestClient(application(), base_url="http://127.0.0.1:8000")
     sign_in(made, add_officer(login, roles=roles, **account))
     return made
 
@@ -121,7 +121,7 @@ def test_a_case_is_reached_by_its_department_and_district_alone(open_vault: str,
         answer = stranger.post(f"/desk/tips/{number}/verify", data={"form_token": form_token(stranger, "/desk/tips")})
         assert answer.status_code == 403
     assert state(number) == "received"
-    assert TestClient(create_app()).get(f"/desk/tips/{number}", follow_redirects=False).status_code == 303
+    assert TestClient(application()).get(f"/desk/tips/{number}", follow_redirects=False).status_code == 303
     administrator = seat("admin", roles=["administrator"])
     assert administrator.get(f"/desk/tips/{number}").status_code == 403
 
