@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -9,6 +10,16 @@ from portal.kit.settings import get_settings
 
 _PROCESSORS: list[structlog.typing.Processor] = []
 """One list for the life of the process: loggers keep the one they first saw, and tests look into it."""
+
+
+class _StandardError:
+    """Standard error, wherever it leads at that moment: loggers live longer than what it is led to for a while."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure() -> None:
@@ -28,6 +39,6 @@ def configure() -> None:
     structlog.configure(
         processors=_PROCESSORS,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )

@@ -20,12 +20,13 @@ from httpx2 import Response
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from portal.app import create_app
 from portal.kit import db, web
 from portal.kit.db import Base
 from portal.kit.settings import get_settings
 from record.models import Entity
 from reporting import floods, wechat
-from tests.conftest import application, use_settings
+from tests.conftest import use_settings
 
 TOKEN, APP_ID, SENDER = "probe-token", "wx1234567890abcdef", "openid-8848"
 KEY = base64.b64encode(os.urandom(32)).decode().rstrip("=")
@@ -98,7 +99,7 @@ def said(answer: Response) -> str:
 
 def portal(patch: pytest.MonkeyPatch, token: str = TOKEN, key: str = KEY, app_id: str = APP_ID) -> TestClient:
     use_settings(patch, wechat_token=token, wechat_aes_key=key, wechat_app_id=app_id, rate_limits_enabled="false")
-    return TestClient(application(), base_url="http://127.0.0.1:8000")
+    return TestClient(create_app(), base_url="http://127.0.0.1:8000")
 
 
 @pytest.fixture
