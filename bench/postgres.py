@@ -31,21 +31,43 @@ FORGETFUL = (
 )
 
 
+class Server:
+    """A server that can be taken away and brought back. `safe`: commits wait for the disk, as in production."""
+
+    def __init__(self, *, safe: bool) -> None:
+        self._binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+        self._home, port = Path(tempfile.mkdtemp()), free_port()
+        if os.geteuid() == 0:
+            shutil.chown(self._home, "postgres", "postgres")
+        self._options = (
+            f"-p {port} -k {self._home} -c listen_addresses=127.0.0.1 -c max_connections=50"
+            f" {DURABLE if safe else FORGETFUL}"
+        )
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        """Of its `postgres` database."""
+        self._call("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def _call(self, program: str, *words: str) -> None:
+        _run([str(self._binaries / program), "-D", str(self._home / "data"), *words])
+
+    def start(self) -> None:
+        self._call("pg_ctl", "-o", self._options, "-l", str(self._home / "log"), "-w", "start")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would; what was committed is found again if it is `safe`."""
+        self._call("pg_ctl", "-m", "immediate", "stop")
+
+    def remove(self) -> None:
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
 @contextmanager
 def server(*, safe: bool) -> Iterator[str]:
-    """Yields the URL of its `postgres` database. `safe`: commits wait for the disk, as in production."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
-    home, port = Path(tempfile.mkdtemp()), free_port()
-    if os.geteuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-    data = home / "data"
-    options = (
-        f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c max_connections=50 {DURABLE if safe else FORGETFUL}"
-    )
-    _run([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
-    _run([str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(home / "log"), "-w", "start"])
+    """Yields the URL of a server's `postgres` database."""
+    made = Server(safe=safe)
+    made.start()
     try:
-        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        yield made.url
     finally:
-        _run([str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"])
-        shutil.rmtree(home, ignore_errors=True)
+        made.stop()
+        made.remove()

@@ -18,7 +18,7 @@ import reporting.area
 import search.area
 from opendata.consumers_views import Counting
 from portal import desk, pages
-from portal.kit import gate, limits, logs, openapi, web
+from portal.kit import db, gate, limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
 
@@ -45,8 +45,9 @@ The open register of market entities, as this portal's pages show it. Read-only 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
     with ExitStack() as stack:
+        stack.enter_context(db.hurried())
+        threading.Thread(target=_warm, name="warm", daemon=True).start()
         for area in AREAS:
             if area.running is not None:
                 stack.enter_context(area.running())

@@ -170,8 +170,28 @@ def stamp(connection: Connection, moment: datetime) -> datetime | str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if connection.dialect.name == "sqlite" else moment
 
 
+CONNECT_SECONDS = 5
+POOL_SECONDS = 5
+PATIENT = {"lock_timeout": "60s"}
+"""How long PostgreSQL lets a command or a worker wait: their work is long, and is tried again."""
+
 _engines: dict[tuple[str, bool], Engine] = {}
 _making = threading.Lock()
+_patience = dict(PATIENT)
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Within this block the process answers people: a sentence that says so is better than a page that never comes."""
+    seconds = f"{get_settings().answer_seconds}s"
+    dispose()
+    _patience.update(lock_timeout=seconds, statement_timeout=seconds, idle_in_transaction_session_timeout="60s")
+    try:
+        yield
+    finally:
+        _patience.clear()
+        _patience.update(PATIENT)
+        dispose()
 
 
 def _engine(*, read_only: bool) -> Engine:
@@ -191,8 +211,25 @@ def dispose() -> None:
 def _make_engine(url: str, read_only: bool) -> Engine:
     if url.startswith("sqlite"):
         return _sqlite_engine(url, read_only=read_only)
-    options = {"postgresql_readonly": True} if read_only else {}
-    return create_engine(url, pool_pre_ping=True, hide_parameters=True, execution_options=options)
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=get_settings().web_threads + 2,
+        pool_timeout=POOL_SECONDS,
+        pool_recycle=1_800,
+        hide_parameters=True,
+        execution_options={"postgresql_readonly": True} if read_only else {},
+        connect_args={
+            "application_name": "gongzhi",
+            "connect_timeout": CONNECT_SECONDS,
+            # A host that vanished without a word is noticed within a minute.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "options": " ".join(f"-c {name}={value}" for name, value in _patience.items()),
+        },
+    )
 
 
 def writing_engine() -> Engine:

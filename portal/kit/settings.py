@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     workbook_rows: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Data sets of more rows than that are not written as XLSX."
     )
+    answer_seconds: int = Field(
+        default=10, ge=1, description="How long a page waits for one statement or lock of PostgreSQL before it says so."
+    )
     web_threads: int = Field(default=6, ge=1, le=64, description="Requests that one web process works on at once.")
     session_idle_minutes: int = Field(default=30, ge=1, description="Officers are signed out after so long of nothing.")
     session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")

@@ -16,6 +16,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from slowapi.errors import RateLimitExceeded
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -203,6 +205,14 @@ def add_error_handlers(app: FastAPI) -> None:
             return refuse(request, error.__cause__)
         known = _BY_STATUS.get(error.status_code, errors.BadRequest)
         return refuse(request, known(), headers=dict(error.headers or {}))
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeout)
+    def away(request: Request, error: OperationalError | PoolTimeout) -> Response:
+        """The database is away, starts again, or took too long."""
+        cause = getattr(error, "orig", None) or error
+        log.warning("database.away", error=type(cause).__name__, number=request.state.request_number)
+        return refuse(request, errors.Unavailable(), headers={"Retry-After": "10"})
 
     @app.exception_handler(RateLimitExceeded)
     def limited(request: Request, error: RateLimitExceeded) -> Response:

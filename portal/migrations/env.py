@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 import opendata.models
 import partners.models
@@ -34,6 +34,12 @@ def connected() -> Iterator[Connection]:
     else:
         with db.writing_engine().connect() as made:
             yield made
+            made.invalidate()  # it keeps no settings of a migration's
+
+
+def _alone(connection: Connection) -> bool:
+    """Whether this is a migration by itself on PostgreSQL, and no part of a greater transaction."""
+    return connection.dialect.name == "postgresql" and "connection" not in context.config.attributes
 
 
 def run() -> None:
@@ -44,7 +50,11 @@ def run() -> None:
             render_as_batch=connection.dialect.name == "sqlite",
             compare_type=True,
             user_module_prefix="db.",
+            transaction_per_migration=_alone(connection),
         )
+        if _alone(connection):
+            connection.execute(text("SET lock_timeout = '5s'"))
+            connection.commit()
         with context.begin_transaction():
             context.run_migrations()
 
