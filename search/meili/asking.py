@@ -6,7 +6,7 @@ from itertools import combinations
 
 from search import pinyin
 from search.cards import FACETS, Card, Counts
-from search.engine import MAX_HITS, Filters
+from search.engine import MAX_HITS, EngineUnavailable, Filters
 from search.meili.schema import ATTRIBUTES, EVERY, SHOWN, SORT, key_of, plain
 from search.meili.server import Answer
 from search.query import Query
@@ -178,7 +178,11 @@ def near_code_asked(code: str, filters: Filters, limit: int) -> Answer:
 
 
 def cards(answer: Answer) -> list[Card]:
-    return [Card(str(hit["code"]), str(hit["facets"]), list(map(str, hit["names"]))) for hit in answer["hits"]]
+    """The hits of an answer. Raises EngineUnavailable when they are none of ours."""
+    try:
+        return [Card(str(hit["code"]), str(hit["facets"]), list(map(str, hit["names"]))) for hit in answer["hits"]]
+    except (KeyError, TypeError):
+        raise EngineUnavailable("the search server answered nonsense") from None
 
 
 def counts_asked(only: str, filters: Filters) -> list[Answer]:
@@ -192,11 +196,12 @@ def counts_asked(only: str, filters: Filters) -> list[Answer]:
 
 def counted(answers: Sequence[Answer], filters: Filters) -> tuple[int, Counts]:
     """The total, and the counts by value, that the answers to `counts_asked` give."""
-    whole = answers[0]["facetDistribution"]
+    whole = answers[0].get("facetDistribution", {})
     chosen = [name for name in FACETS if getattr(filters, name) is not None]
     counts: Counts = {name: dict(whole.get(name, {})) for name in FACETS}
     counts |= {
-        name: dict(answer["facetDistribution"].get(name, {})) for name, answer in zip(chosen, answers[1:], strict=True)
+        name: dict(answer.get("facetDistribution", {}).get(name, {}))
+        for name, answer in zip(chosen, answers[1:], strict=True)
     }
     return sum(whole.get(EVERY, {}).values()), counts
 

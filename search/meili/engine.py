@@ -122,10 +122,9 @@ class MeiliEngine:
         try:
             return asking.counted(self._server.ask(asking.counts_asked("", Filters())), Filters())[0]
         except Refused as refusal:
-            # An index whose making was cut short lacks its settings: it counts as lost, and is built anew.
-            if isinstance(refusal, NoIndex) or refusal.code.startswith("invalid_search_"):
-                return 0
-            raise
+            if not refusal.is_about_the_index:
+                raise
+            return 0
 
 
 class _Filling:
@@ -139,7 +138,7 @@ class _Filling:
         self._tasks: deque[int] = deque()
         self._lines: list[str] = []
         self._bytes = 0
-        self._number = 0
+        self._born = server.born(uid)
 
     def add(self, prepared: Iterable[Any]) -> None:
         for line in prepared:
@@ -149,7 +148,6 @@ class _Filling:
                 self._send()
 
     def _send(self) -> None:
-        self._number += len(self._lines)
         for batch in _batches(self._lines):
             self._tasks.append(self._server.add(self._uid, batch))
         self._lines, self._bytes = [], 0
@@ -157,12 +155,15 @@ class _Filling:
             self._server.wait(self._tasks.popleft(), REBUILD_TASK_SECONDS)
 
     def finish(self) -> None:
-        """Return when everything is indexed. Raises Refused when something of it is not there."""
+        """Return when everything is indexed. Raises Refused when another rebuild took this index for a leftover.
+
+        The server makes an index anew, without settings, when documents come for one that is not there.
+        """
         self._send()
         while self._tasks:
             self._server.wait(self._tasks.popleft(), REBUILD_TASK_SECONDS)
-        if self._server.size(self._uid) != self._number:
-            raise Refused("documents_missing")  # another rebuild took this index for a leftover
+        if self._server.born(self._uid) != self._born:
+            raise Refused("index_not_ours")
 
 
 def _batches(lines: Sequence[str]) -> Iterator[bytes]:

@@ -39,6 +39,11 @@ class Refused(EngineUnavailable):
         super().__init__(f"the search server refused: {code}")
         self.code = code
 
+    @property
+    def is_about_the_index(self) -> bool:
+        """There is none, or it lacks the settings that it should have: its making was cut short."""
+        return self.code == "index_not_found" or self.code.startswith("invalid_search_")
+
 
 class NoIndex(Refused):
     """There is no index yet, or it was made by another version."""
@@ -69,10 +74,12 @@ class Server:
                 answers = self._client(self._timeout).multi_search(asked)["results"]
                 if [answer["indexUid"] for answer in answers] != [self.live] * len(queries):
                     raise ValueError("answers to something else")
+                if not all(isinstance(answer["estimatedTotalHits"], int) for answer in answers):
+                    raise ValueError("no answers")
                 return answers
-        except NoIndex:
-            raise
         except EngineUnavailable as failure:
+            if isinstance(failure, Refused) and failure.is_about_the_index:
+                raise
             self._asked_again_from = time.monotonic() + self._pause
             log.warning("search.server_failed", reason=str(failure))
             raise
@@ -134,14 +141,16 @@ class Server:
                 raise
 
     def exists(self, uid: str) -> bool:
-        with self._plainly():
-            try:
-                self._client(WORK_SECONDS).get_raw_index(uid)
-            except MeilisearchApiError as error:
-                if error.code == "index_not_found":
-                    return False
-                raise
+        try:
+            self.born(uid)
+        except NoIndex:
+            return False
         return True
+
+    def born(self, uid: str) -> str:
+        """When an index was made: another one of that name was made at another time. Raises NoIndex."""
+        with self._plainly():
+            return str(self._client(WORK_SECONDS).get_raw_index(uid)["createdAt"])
 
     def add(self, uid: str, lines: bytes) -> int:
         """Send documents as NDJSON. Returns the task's number."""
@@ -152,10 +161,6 @@ class Server:
         """Remove what a filter lets through. Returns the task's number."""
         with self._plainly():
             return int(self._client(WORK_SECONDS).index(uid).delete_documents(filter=only).task_uid)
-
-    def size(self, uid: str) -> int:
-        with self._plainly():
-            return int(self._client(WORK_SECONDS).index(uid).get_stats().number_of_documents)
 
     def beside(self) -> str:
         """A name for an index that grows beside the live one."""
@@ -181,8 +186,8 @@ class Server:
         """Delete what killed rebuilds and other versions left."""
         ours = re.compile(rf"{re.escape(self._name)}-v\d+(-new-\d{{14}}-[0-9a-f]{{8}})?")
         with self._plainly():
-            listed = self._client(WORK_SECONDS).get_raw_indexes({"limit": 1000})["results"]
-            found = [str(index["uid"]) for index in listed]
+            listed: Any = self._client(WORK_SECONDS).get_raw_indexes({"limit": 1000})
+            found = [str(index["uid"]) for index in listed["results"]]
         for uid in found:
             if uid != self.live and ours.fullmatch(uid):
                 self.delete(uid)

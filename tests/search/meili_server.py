@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,14 +30,15 @@ LARGEST_BODY = 100 * 1024 * 1024
 LARGEST_VALUE = 468
 SETTINGS = {
     "searchableAttributes", "displayedAttributes", "filterableAttributes", "sortableAttributes", "rankingRules",
-    "typoTolerance", "localizedAttributes", "proximityPrecision", "prefixSearch", "facetSearch", "pagination", "faceting",
-    "stopWords", "synonyms", "distinctAttribute", "dictionary", "separatorTokens", "nonSeparatorTokens", "searchCutoffMs",
-    "embedders",
+    "typoTolerance", "localizedAttributes", "proximityPrecision", "prefixSearch", "facetSearch",
+    "pagination", "faceting",
+    "stopWords", "synonyms", "distinctAttribute", "dictionary", "separatorTokens", "nonSeparatorTokens",
+    "searchCutoffMs", "embedders",
 }  # fmt: skip
 RULES = {"words", "typo", "proximity", "attribute", "attributeRank", "wordPosition", "sort", "exactness"}
 SEARCH: dict[str, type | tuple[type, ...]] = {
-    "indexUid": str, "q": (str, type(None)), "filter": (str, list, type(None)), "sort": (list, type(None)), "limit": int,
-    "offset": int, "facets": (list, type(None)), "attributesToRetrieve": (list, type(None)),
+    "indexUid": str, "q": (str, type(None)), "filter": (str, list, type(None)), "sort": (list, type(None)),
+    "limit": int, "offset": int, "facets": (list, type(None)), "attributesToRetrieve": (list, type(None)),
     "attributesToSearchOn": (list, type(None)), "matchingStrategy": str, "page": int, "hitsPerPage": int,
     "showRankingScore": bool, "distinct": str, "locales": list,
 }  # fmt: skip
@@ -55,6 +57,9 @@ class Refusal(Exception):
         }
 
 
+_BIRTHS = count()
+
+
 @dataclass
 class Index:
     primary_key: str | None = None
@@ -64,6 +69,7 @@ class Index:
     postings: dict[tuple[str, str], Ids] = field(default_factory=dict)
     order: dict[tuple[str, ...], dict[int, int]] = field(default_factory=dict)
     next_number: int = 0
+    created_at: str = field(default_factory=lambda: f"2026-01-01T00:00:00.{next(_BIRTHS):09d}Z")
 
     @property
     def filterable(self) -> list[str]:
@@ -175,10 +181,10 @@ class Filter:
 
 
 def search(index: Index, uid: str, asked: dict[str, Json]) -> dict[str, Json]:
-    for name in asked:
+    for name, value in asked.items():
         if name not in SEARCH:
             raise Refusal("bad_request", message=f"Unknown field `{name}`")
-        if not isinstance(asked[name], SEARCH[name]) or (SEARCH[name] is int and asked[name] < 0):
+        if not isinstance(value, SEARCH[name]) or (SEARCH[name] is int and value < 0):
             snake = re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name)
             raise Refusal(f"invalid_search_{snake}")
     found: Ids | None = Filter(asked["filter"], index).whole() if asked.get("filter") else None
@@ -335,14 +341,15 @@ class Meilisearch:
                     raise Refusal("invalid_index_uid")
                 return self.task("indexCreation", made["uid"], lambda: self.create(made["uid"], made["primaryKey"]))
             case ("GET", "indexes", 2, []):
-                return 200, {"uid": uid, "primaryKey": self.index(uid).primary_key}
+                return 200, {
+                    "uid": uid,
+                    "primaryKey": self.index(uid).primary_key,
+                    "createdAt": self.index(uid).created_at,
+                }
             case ("DELETE", "indexes", 2, []):
                 return self.task("indexDeletion", uid, lambda: self.delete(uid))
             case ("PATCH", "indexes", 3, ["settings"]):
                 return self.task("settingsUpdate", uid, self.settling(uid, body))
-            case ("GET", "indexes", 3, ["stats"]):
-                number = len(self.index(uid).documents)
-                return 200, {"numberOfDocuments": number, "isIndexing": False, "fieldDistribution": {}}
             case ("POST", "indexes", 3, ["documents"]):
                 known(asked, {"primaryKey", "csvDelimiter"})
                 if sent != "application/x-ndjson":
@@ -422,7 +429,7 @@ def _now() -> str:
 
 ACTIONS = {
     ("POST", "multi-search"): "search", ("GET", "tasks"): "tasks.get", ("POST", "swap-indexes"): "indexes.swap",
-    ("POST", "settings"): "settings.update", ("PATCH", "settings"): "settings.update", ("GET", "stats"): "stats.get",
+    ("POST", "settings"): "settings.update", ("PATCH", "settings"): "settings.update",
     ("POST", "documents"): "documents.add", ("POST", "delete"): "documents.delete", ("GET", "indexes"): "indexes.get",
     ("POST", "indexes"): "indexes.create", ("DELETE", "indexes"): "indexes.delete",
 }  # fmt: skip
@@ -478,7 +485,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = do  # noqa: N815
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
