@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from secrets import token_hex
 
@@ -29,9 +30,9 @@ from search.engine import EngineUnavailable, Filters, current
 from search.meili import MeiliEngine
 from search.meili import engine as engine_module
 from search.meili.server import Refused
-from tests.conftest import free_port
+from tests.conftest import PORTAL, free_port
 from tests.contracts.engine_cases import LAMP, NET, REGISTER, EngineCases, code
-from tests.search.meili_server import Meilisearch, running
+from tests.search.meili_server import Index, Meilisearch, running
 
 URL, KEY = os.environ.get("PORTAL_TEST_MEILISEARCH_URL", ""), os.environ.get("PORTAL_TEST_MEILISEARCH_KEY", "")
 REAL = pytest.mark.skipif(
@@ -70,8 +71,22 @@ def engine(server: Meilisearch, url: str, name: str) -> MeiliEngine:
     return MeiliEngine(url, "all", index=name, timeout=2, pause=0.2)
 
 
+@pytest.fixture(scope="module")
+def register(stand_in: tuple[Meilisearch, str]) -> Index:
+    """An index of the cases' register, as a rebuild made it, to be copied."""
+    state, url = stand_in
+    engine = MeiliEngine(url, "all", index="register", timeout=2)
+    assert engine.rebuild(iter(REGISTER)) == len(REGISTER)
+    return state.indexes.pop("register-v1")
+
+
 class TestMeiliEngine(EngineCases):
     """The shared cases, over the stand-in."""
+
+    @pytest.fixture
+    def filled(self, engine: MeiliEngine, server: Meilisearch, name: str, register: Index) -> MeiliEngine:
+        server.indexes[f"{name}-v1"] = deepcopy(register)
+        return engine
 
 
 @REAL
@@ -345,6 +360,23 @@ def test_the_portal_indexes_searches_and_says_when_the_server_is_away(
         assert client.get("/search?q=照明").status_code == 200
         assert [item["code"] for item in client.get(f"/api/v1/entities?q={one.code}").json()["items"]] == [one.code]
         assert client.get(f"/api/v1/suggest?q={one.name[:4]}").json()["items"] == []
+
+
+def test_reindexing_says_why_it_cannot_and_names_neither_server_nor_key(
+    embedded: Path, url: str, server: Meilisearch, name: str
+) -> None:
+    settings = {"DATA_DIR": str(embedded), "SEARCH_URL": url, "SEARCH_KEY": "a-wrong-key", "SEARCH_INDEX": name}
+    done = subprocess.run(
+        [PORTAL, "reindex"],
+        env={**os.environ, **{f"PORTAL_{setting}": value for setting, value in settings.items()}},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "invalid_api_key" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+    assert "a-wrong-key" not in done.stdout + done.stderr
+    assert url not in done.stdout + done.stderr
 
 
 # ---- real names -----------------------------------------------------------------------------------------------------
