@@ -122,10 +122,11 @@ def measure(answer: Answer, cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def engine_answer(data_dir: Path) -> Answer:
+    from portal.kit.settings import get_settings
     from search.embedded import EmbeddedEngine
-    from search.engine import Filters
+    from search.engine import Filters, current
 
-    engine = EmbeddedEngine(data_dir / "search")
+    engine = current() if get_settings().search_url else EmbeddedEngine(data_dir / "search")
 
     def answer(query: str) -> list[str]:
         return [hit.code for hit in engine.search(query, Filters(), limit=10).hits]

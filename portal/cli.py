@@ -283,10 +283,15 @@ def demo(
 def reindex(as_json: AsJson = False) -> None:
     """Build the search index anew from the register, beside the one in use."""
     from search import index
+    from search.engine import EngineUnavailable
 
     started = time.monotonic()
-    with _progress("Indexing") as told:
-        size = index.rebuild(told)
+    try:
+        with _progress("Indexing") as told:
+            size = index.rebuild(told)
+    except EngineUnavailable as problem:
+        typer.echo(f"The index was not built: {problem}. The one in use stays.", err=True)
+        raise typer.Exit(1) from problem
     seconds = round(time.monotonic() - started, 2)
     finish({"entities": size, "seconds": seconds}, f"{size} entities indexed in {seconds} s.", as_json=as_json)
 

@@ -116,6 +116,16 @@ def folder() -> Path:
 @lru_cache(maxsize=1)
 def current() -> SearchEngine:
     """The engine of this process, as the settings choose it."""
+    from portal.kit.settings import get_settings
+
+    settings = get_settings()
+    if settings.search_url:
+        from search.meili import MeiliEngine
+
+        key = settings.search_key.get_secret_value() if settings.search_key else ""
+        return MeiliEngine(
+            settings.search_url, key, index=settings.search_index, timeout=settings.search_timeout_seconds
+        )
     from search.embedded import EmbeddedEngine
 
     return EmbeddedEngine(folder())

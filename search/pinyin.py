@@ -181,6 +181,29 @@ def cuts(typed: str, known: Callable[[str, str], bool], *, most: int = 4) -> lis
     return found[:most]
 
 
+def neighbours(typed: str) -> set[tuple[str, str]]:
+    """Every two syllables in a row that some cut of joined pinyin could have, the second perhaps only begun.
+
+    >>> sorted(neighbours("xian"))
+    [('xi', 'an')]
+    """
+    letters = typed.replace("'", "")
+    found: set[tuple[str, str]] = set()
+    starts = {0}
+    for start in range(len(letters)):
+        if start not in starts:
+            continue
+        for syllable in _next_syllables(letters, start):
+            end = start + (1 if letters[start] in _DIGITS else len(syllable))
+            starts.add(end)
+            rest = letters[end:]
+            following = set(_next_syllables(letters, end)) if rest else set()
+            if rest in _beginnings():
+                following |= set(beginning(rest))
+            found |= {(syllable, other) for other in following}
+    return found
+
+
 def _next_syllables(typed: str, start: int) -> Iterator[str]:
     """Syllables that `typed` goes on with, longest first."""
     if typed[start] in _DIGITS:

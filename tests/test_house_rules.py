@@ -89,6 +89,13 @@ def test_only_the_embedded_engine_knows_tantivy() -> None:
     assert all(name.startswith("search/embedded") for name in knowing), knowing
 
 
+def test_only_its_own_engine_knows_meilisearch() -> None:
+    knowing = [
+        p.relative_to(ROOT).as_posix() for p in SOURCES if re.search(r"(import|from) meilisearch", p.read_text())
+    ]
+    assert all(name.startswith("search/meili") for name in knowing), knowing
+
+
 def test_only_the_records_own_rules_look_into_the_ledger_everything_public_reads_what_is_published() -> None:
     knowing = {
         path.relative_to(ROOT).as_posix()

@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         default=None,
         description="The operator's own legal periods, in the form of record/clocks.toml; they come first.",
     )
+    search_url: str = Field(default="", description="A Meilisearch server; empty: an index in the data folder.")
+    search_key: SecretStr | None = Field(
+        default=None, description="This process's key there: for searching only where the public is served."
+    )
+    search_index: str = Field(
+        default="entities", pattern=r"^[A-Za-z0-9_-]{1,100}$", description="How this portal's indexes there begin."
+    )
+    search_timeout_seconds: float = Field(default=2, gt=0, le=60, description="How long a search may take there.")
     storage_url: str = Field(
         default="",
         description="Where files are kept; empty: files/ in the data folder; s3://bucket/folder takes keys from AWS_*.",

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
-from functools import lru_cache
 
 import tantivy
 from tantivy import Occur, Query
 
-from search.embedded.schema import FACETS, SCHEMA, Card, mark, read_card
-from search.engine import Facet, Filters
+from search.cards import FACETS, Card
+from search.embedded.schema import SCHEMA, mark, read_card
+from search.engine import Filters
 from search.repairs import NEAR_CODE, Clause, Reading, Term
 from search.steps import Step
 
@@ -154,51 +153,3 @@ def of_filters(filters: Filters) -> Query | None:
     """What lets through the entities that have all the values asked for; None when none is asked for."""
     marks = [mark(name, value) for name in FACETS if (value := getattr(filters, name)) is not None]
     return all_of([_term("is", each) for each in marks]) if marks else None
-
-
-@lru_cache(maxsize=20_000)
-def values_of(key: str) -> dict[Facet, tuple[str, ...]]:
-    """The values that a facet key stands for."""
-    district, industry, type_, status, listed = key.split("|")
-    lists = tuple(listed.split(",")) if listed else ()
-    return {
-        "district": (district,),
-        "industry": (industry,),
-        "type": (type_,),
-        "status": (status,),
-        "listed": (*lists, "any") if lists else (),
-    }
-
-
-def _passes(values: dict[Facet, tuple[str, ...]], filters: Filters, left_out: Facet | None) -> bool:
-    for name in FACETS:
-        wanted = getattr(filters, name)
-        if name != left_out and wanted is not None and wanted not in values[name]:
-            return False
-    return True
-
-
-def passes(key: str, filters: Filters) -> bool:
-    """Whether an entity with this facet key is let through."""
-    return _passes(values_of(key), filters, None)
-
-
-def tally(keys: Counter[str], filters: Filters) -> tuple[int, dict[Facet, dict[str, int]]]:
-    """How many are let through, and the counts by value, each facet's own filter left out of its counts."""
-    total = 0
-    counts: dict[Facet, dict[str, int]] = {name: {} for name in FACETS}
-    chosen = [name for name in FACETS if getattr(filters, name) is not None]
-    for key, number in keys.items():
-        values = values_of(key)
-        through = _passes(values, filters, None)
-        total += number if through else 0
-        for name in FACETS:
-            if through or (name in chosen and _passes(values, filters, name)):
-                into = counts[name]
-                for value in values[name]:
-                    if value:
-                        into[value] = into.get(value, 0) + number
-    return total, counts
-
-
-assert [field.name for field in fields(Filters)] == list(FACETS)

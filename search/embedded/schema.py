@@ -4,23 +4,17 @@ Each entity also has a card: one line in a column that is sorted by the order in
 all a hit has to say (code, facets, names). So a page is read off one column, and the index stores no documents.
 """
 
-import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 import tantivy
 
 from search import text
+from search.cards import FACETS, LONGEST, SHOWN_FORMER_NAMES, Card, cleaned, rank
 from search.documents import EntityDocument
-from search.engine import Facet
 from search.steps import code_starts
 
 VERSION = 1
 """To be raised whenever fields or terms change: an index of another version counts as lost, and is built anew."""
-
-_ORDER = {"active": 0, "": 1, "suspended": 2, "moved_out": 3}
-_GONE = 4
-_SHOWN_FORMER_NAMES = 5
 
 SCHEMA = (
     tantivy.SchemaBuilder()
@@ -53,21 +47,10 @@ def register(index: tantivy.Index) -> None:
     index.register_fast_field_tokenizer("column", whole)
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A hit, read from its line."""
-
-    code: str
-    facets: str
-    names: list[str]
-    """Folded; the present name first."""
-
-
 def card_line(document: EntityDocument, folded: list[str], facets: str) -> str:
     """Sorted by: what still exists, then the shorter name, then the code."""
-    rank = _ORDER.get(document.status, _GONE)
-    names = "\t".join(folded[: 1 + _SHOWN_FORMER_NAMES])
-    return f"{rank}{min(len(document.name), 99):02}{document.code}\t{facets}\t{names}"
+    names = "\t".join(folded[: 1 + SHOWN_FORMER_NAMES])
+    return f"{rank(document.status)}{min(len(document.name), LONGEST):02}{document.code}\t{facets}\t{names}"
 
 
 def order_mark(line: str) -> str:
@@ -129,13 +112,9 @@ def _classes(district: str, industry: str, type_: str, status: str, lists: tuple
         if value
     ]
     marks += [mark("listed", name) for name in lists]
-    return "|".join(_BREAKS.sub("", value) for value in values), " ".join(marks)
-
-
-_BREAKS = re.compile(r"[\s|]+")
-FACETS: tuple[Facet, ...] = ("district", "industry", "type", "status", "listed")
+    return "|".join(map(cleaned, values)), " ".join(marks)
 
 
 def mark(facet: str, value: str) -> str:
     """The term by which `facet`=`value` is filtered."""
-    return f"{facet}:{_BREAKS.sub('', value)}"
+    return f"{facet}:{cleaned(value)}"

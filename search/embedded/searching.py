@@ -4,25 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from rapidfuzz import fuzz
-from rapidfuzz.distance import LCSseq
 from tantivy import Query
 
+from search.cards import Card, tally
 from search.embedded import asking
 from search.embedded.asking import Index, any_of, filtered
-from search.embedded.schema import Card
 from search.engine import MAX_HITS, Filters, Hit, Match, Page
-from search.pinyin import initials
+from search.likeness import COMPARED, ENOUGH, LEAST_LIKE, Likeness
 from search.query import Query as Typed
-from search.steps import Step, core, plan
-from search.text import bare, is_whole
+from search.steps import Step, plan
 
-ENOUGH = 10
-"""A query that so many answer as it was typed is not repaired."""
-_COMPARED = 40
-"""A whole name that at most so many answer is put in the order of likeness, together with what a repair finds."""
-_LEAST_LIKE = 60.0
-"""Of a hundred: how like the query a name must be that shares only some of its pieces."""
 _MANY = 50_000
 """Of so many hits only those that can come first are put in order."""
 
@@ -30,7 +21,7 @@ _MANY = 50_000
 def list_all(index: Index, filters: Filters, limit: int, offset: int) -> Page:
     """Everything that the filters let through."""
     everything = asking.of_filters(filters) or Query.all_query()
-    total, facets = asking.tally(index.count(Query.all_query()), filters)
+    total, facets = tally(index.count(Query.all_query()), filters)
     cards = index.first(everything, offset + limit) if limit else []
     hits = [Hit(card.code, "name") for card in cards[offset:]]
     return Page(hits, total, facets, more=offset + limit < min(total, MAX_HITS))
@@ -65,11 +56,6 @@ def add_exact(index: Index, terms: Sequence[str], found: dict[str, list[str]]) -
                     codes.append(card.code)
 
 
-def is_whole_name(asked: Typed) -> bool:
-    """Whether the query is a company's name from its place to its form, perhaps with an error in it."""
-    return len(asked.words) == 1 and is_whole(asked.words[0].simple) and not asked.is_text
-
-
 class Search:
     """One query over one commit."""
 
@@ -78,24 +64,22 @@ class Search:
         self.asked = asked
         self.filters = filters
         self.only = asking.of_filters(filters)
-        self.query = bare(asked.folded)
-        self.core = core(asked) or self.query
-        self.in_letters = all(word.latin for word in asked.words)
+        self.likeness = Likeness(asked)
         self.found: dict[str, tuple[Card, Match]] = {}
         self.keys: Counter[str] = Counter()
         self.settled = False
 
     def page(self, limit: int, offset: int) -> Page:
         steps = plan(self.asked, self.index)
-        is_whole = is_whole_name(self.asked)
-        repairs = self._as_typed(steps, max(offset + limit, _COMPARED if is_whole else ENOUGH))
+        is_whole = self.likeness.is_whole_name
+        repairs = self._as_typed(steps, max(offset + limit, COMPARED if is_whole else ENOUGH))
         number = self.keys.total()
-        if is_whole and not self.settled and number <= _COMPARED:
+        if is_whole and not self.settled and number <= COMPARED:
             self._repaired(repairs, number + 3 * ENOUGH)
             self.found = dict(sorted(self.found.items(), key=lambda item: self._unlike(item[1][0])))
         elif not self.settled and number < ENOUGH:
             self._repaired(repairs, ENOUGH)
-        total, facets = asking.tally(self.keys, self.filters)
+        total, facets = tally(self.keys, self.filters)
         hits = [Hit(code, match) for code, (_, match) in self.found.items()][offset : offset + limit]
         return Page(hits, total, facets, more=offset + limit < min(total, MAX_HITS))
 
@@ -138,7 +122,7 @@ class Search:
             if step.typed or (self.found and step.when == "nothing") or (typed and step.when == "untyped"):
                 continue
             if step.quorum:
-                if not any(self._is_like(card) for card, _ in self.found.values()):
+                if not any(self.likeness.is_like(card.names) for card, _ in self.found.values()):
                     self._take(self._likest(step), step)
                 continue
             query = asking.of_step(step, self.index)
@@ -152,34 +136,14 @@ class Search:
     def _likest(self, step: Step) -> list[Card]:
         cards = self.index.near(step.readings[0], self.only)
         near = sorted((self._unlike(card), card.code, card) for card in cards)
-        likest = [card for (_, unlike), _, card in near if -unlike >= _LEAST_LIKE][:ENOUGH]
+        likest = [card for (_, unlike), _, card in near if -unlike >= LEAST_LIKE][:ENOUGH]
         self.keys.update(card.facets for card in likest)
         return likest
 
-    def _is_like(self, card: Card) -> bool:
-        """Whether no more than one character of the query is missing from one of the entity's names."""
-        if self.in_letters:
-            return True
-        return -self._unlike(card)[0] * len(self.core) > len(self.core) - 2
-
     def _unlike(self, card: Card) -> tuple[float, float]:
-        """How little an entity's likest name is like the query: what it lacks of it, then what else it has."""
-        names = [bare(name) for name in card.names]
-        if self.in_letters:
-            return 0.0, min(-fuzz.ratio(self.core, way) for name in names for way in initials(name))
-        if self.asked.is_text:
-            return 0.0, min(-fuzz.partial_ratio(self.query, name) for name in names)
-        return min(
-            (-LCSseq.similarity(self.core, name) / len(self.core), -fuzz.ratio(self.query, name)) for name in names
-        )
+        return self.likeness.unlike(card.names)
 
     def _take(self, cards: Iterable[Card], step: Step) -> None:
         for card in cards:
             if card.code not in self.found:
-                self.found[card.code] = card, self._match(card, step)
-
-    def _match(self, card: Card, step: Step) -> Match:
-        if step.match != "name" or len(card.names) == 1:
-            return step.match
-        present, *former = (fuzz.partial_ratio(self.query, bare(name)) for name in card.names)
-        return "former_name" if max(former) > present else "name"
+                self.found[card.code] = card, self.likeness.match(card.names, step)
