@@ -34,7 +34,9 @@ def connected() -> Iterator[Connection]:
     else:
         with db.writing_engine().connect() as made:
             yield made
-            made.invalidate()  # it keeps no settings of a migration's
+            if made.dialect.name == "postgresql":
+                made.rollback()
+                made.invalidate()  # it keeps no settings of a migration's
 
 
 def _alone(connection: Connection) -> bool:
