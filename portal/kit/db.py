@@ -5,6 +5,7 @@ SQLite and PostgreSQL are equals here: what one of them needs is hidden in this 
 
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -28,6 +29,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -230,6 +232,13 @@ def _make_engine(url: str, read_only: bool) -> Engine:
             "options": " ".join(f"-c {name}={value}" for name, value in _patience.items()),
         },
     )
+
+
+def is_away(error: OperationalError) -> bool:
+    """Whether it is the database's state that is at fault, which passes, and not what it was asked."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return True
 
 
 def writing_engine() -> Engine:

@@ -210,6 +210,8 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeout)
     def away(request: Request, error: OperationalError | PoolTimeout) -> Response:
         """The database is away, starts again, or took too long."""
+        if isinstance(error, OperationalError) and not db.is_away(error):
+            raise error
         cause = getattr(error, "orig", None) or error
         log.warning("database.away", error=type(cause).__name__, number=request.state.request_number)
         return refuse(request, errors.Unavailable(), headers={"Retry-After": "10"})
