@@ -54,6 +54,10 @@ class EngineUnavailable(Exception):
     """The engine cannot answer now. Callers say so, and look up codes in the register instead."""
 
 
+class NoIndex(EngineUnavailable):
+    """There is no index at all: nothing was registered yet, or the index was lost."""
+
+
 class Filling(Protocol):
     """A new index while it is filled. No document may come twice."""
 

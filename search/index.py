@@ -14,9 +14,17 @@ from record import entities
 from record.cleaners import Prepare
 from search import engine
 from search.documents import EntityDocument, document, prepared_rows
+from search.engine import NoIndex
+
+MEND = "search.mend"
 
 OVERLAP = timedelta(minutes=10)
 """A change may commit this long after its job was written; a rebuild follows again what is as recent."""
+
+SMALL = 100_000
+"""A register of at most so many entities is indexed anew within seconds."""
+LOST_FOR = timedelta(minutes=2)
+"""An index that is gone may come back, with the disk that it lies on; after so long a large one is built anew."""
 
 PROGRESS_EVERY = 5_000
 CODES_AT_ONCE = 1_000
@@ -31,11 +39,36 @@ def _silent(done: int, total: int | None) -> None:
 
 
 def follow(codes: Iterable[str]) -> None:
-    """Bring these entities' documents to what the register says now. Safe to repeat."""
+    """Bring these entities' documents to what the register says now. Safe to repeat.
+
+    Where there is no index, it is built anew from the whole register: at once, or soon if that takes long. Raises
+    EngineUnavailable.
+    """
+    if not engine.current().count():
+        _build_anew()
+    else:
+        _bring(codes)
+
+
+def _bring(codes: Iterable[str]) -> None:
     wanted = list(dict.fromkeys(codes))
     with db.reading() as session:
         found = entities.by_codes(session, wanted)
     engine.current().write([document(one) for one in found], removed=set(wanted) - {one.code for one in found})
+
+
+def _build_anew() -> None:
+    """Raises NoIndex when it is put off."""
+    with db.reading() as session:
+        registered = entities.count(session)
+    if registered <= SMALL:
+        rebuild()
+        return
+    log.error("search.index_lost", registered=registered)
+    with db.writing() as session:
+        if not jobs.is_waiting(session, MEND):
+            jobs.add(session, MEND, [], after=LOST_FOR)
+    raise NoIndex("the index is built anew soon")
 
 
 def rebuild(progress: Progress = _silent) -> int:
@@ -57,7 +90,7 @@ def rebuild(progress: Progress = _silent) -> int:
 
 def _catch_up(started: datetime) -> None:
     for codes in jobs.recent("search.follow", since=started - OVERLAP):
-        follow(codes)
+        _bring(codes)
 
 
 class FirstLoad:
@@ -97,7 +130,7 @@ class FirstLoad:
         if self._filling and error[0] is None:
             codes = iter(self._differing)
             while some := list(islice(codes, CODES_AT_ONCE)):
-                follow(some)
+                _bring(some)
             _catch_up(self._started)
 
 

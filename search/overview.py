@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from record import entities, names
 from record.listed import Listed
-from search import engine, pinyin
+from search import engine, pinyin, results
 from search.engine import EngineUnavailable, Filters, Page, SearchEngine
 
 KEPT_SECONDS = 60.0
@@ -60,7 +60,7 @@ def read(session: Session) -> Overview | None:
     with _Kept.lock:
         if time.monotonic() >= _Kept.until or _Kept.engine is not asked:
             try:
-                page = asked.search("", Filters(), limit=_LOOKED_AT)
+                page = results.page_of(session, "", Filters(), limit=_LOOKED_AT)
             except EngineUnavailable:
                 log.warning("search.engine_away")
                 return None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from record import entities
 from record.listed import Listed
 from search import engine
-from search.engine import EngineUnavailable, Facet, Filters, Match
+from search.engine import EngineUnavailable, Facet, Filters, Match, NoIndex, Page
 
 log = structlog.get_logger()
 
@@ -39,13 +39,26 @@ def find(session: Session, text: str, filters: Filters, *, limit: int, offset: i
     Raises search.query.Refused when `text` cannot be searched for.
     """
     try:
-        page = engine.current().search(text, filters, limit=limit, offset=offset)
+        page = page_of(session, text, filters, limit=limit, offset=offset)
     except EngineUnavailable:
         log.warning("search.engine_away")
         return _by_code(session, text)
     known = {entity.code: entity for entity in entities.by_codes(session, [hit.code for hit in page.hits])}
     found = [Found(known[hit.code], hit.match) for hit in page.hits if hit.code in known]
     return Results(found, page.total, page.facets, offset + limit if page.more else None)
+
+
+def page_of(session: Session, text: str, filters: Filters, *, limit: int, offset: int = 0) -> Page:
+    """What the engine answers; nothing while the register is empty and so has no index.
+
+    Raises EngineUnavailable, also when the index was lost; search.query.Refused.
+    """
+    try:
+        return engine.current().search(text, filters, limit=limit, offset=offset)
+    except NoIndex:
+        if not entities.is_empty(session):
+            raise
+        return Page([], 0)
 
 
 def _by_code(session: Session, text: str) -> Results:

@@ -12,7 +12,7 @@ def follow(codes: list[Any]) -> None:
     index.follow(codes)
 
 
-@jobs.task("search.mend")
+@jobs.task(index.MEND)
 def mend(_items: list[Any]) -> None:
     """Rebuild an index that was lost or has fallen behind."""
     index.mend()

@@ -174,6 +174,8 @@ def stamp(connection: Connection, moment: datetime) -> datetime | str:
 
 CONNECT_SECONDS = 5
 POOL_SECONDS = 5
+PLANNING = {"jit": "off", "random_page_cost": "1.1"}
+"""How PostgreSQL plans: compiling costs short statements more than it saves them, and a city's disks do not seek."""
 PATIENT = {"lock_timeout": "60s"}
 """How long PostgreSQL lets a command or a worker wait: their work is long, and is tried again."""
 
@@ -229,7 +231,7 @@ def _make_engine(url: str, read_only: bool) -> Engine:
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 30_000,
-            "options": " ".join(f"-c {name}={value}" for name, value in _patience.items()),
+            "options": " ".join(f"-c {name}={value}" for name, value in (PLANNING | _patience).items()),
         },
     )
 

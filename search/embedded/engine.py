@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from search.embedded import schema
 from search.embedded.asking import Index
 from search.embedded.folder import Folder, Reader, writing
 from search.embedded.searching import Search, add_exact, likeliest, list_all
-from search.engine import MAX_HITS, Filling, Filters, Page
+from search.engine import MAX_HITS, Filling, Filters, NoIndex, Page
 
 _BULK_MEMORY = 560_000_000
 _BULK_THREADS = 2
@@ -35,16 +35,17 @@ class EmbeddedEngine:
         self._folder = Folder(path)
         self._reader = Reader(self._folder)
 
-    def _index(self) -> Index | None:
+    def _index(self) -> Index:
+        """Raises NoIndex."""
         searcher = self._reader.searcher()
-        return Index(searcher) if searcher else None
+        if searcher is None:
+            raise NoIndex("there is no index")
+        return Index(searcher)
 
     def search(self, text: str, filters: Filters, *, limit: int, offset: int = 0) -> Page:
         asked = typed.read(text)
         index = self._index()
         limit = max(0, min(limit, MAX_HITS - offset))
-        if index is None:
-            return Page([], 0)
         if asked.everything:
             return list_all(index, filters, limit, offset)
         return Search(index, asked, filters).page(limit, offset)
@@ -55,7 +56,7 @@ class EmbeddedEngine:
         except typed.Refused:
             return []
         index = self._index()
-        if index is None or asked.everything or limit < 1:
+        if asked.everything or limit < 1:
             return []
         return likeliest(index, asked, limit)
 
@@ -63,10 +64,9 @@ class EmbeddedEngine:
         index = self._index()
         folded = {name: fold(name) for name in names}
         found: dict[str, list[str]] = {}
-        if index is not None:
-            terms = sorted({key for key in folded.values() if key})
-            for start in range(0, len(terms), _EXACT_AT_ONCE):
-                add_exact(index, terms[start : start + _EXACT_AT_ONCE], found)
+        terms = sorted({key for key in folded.values() if key})
+        for start in range(0, len(terms), _EXACT_AT_ONCE):
+            add_exact(index, terms[start : start + _EXACT_AT_ONCE], found)
         return {name: found.get(key, []) for name, key in folded.items()}
 
     def write(self, documents: Iterable[EntityDocument], removed: Collection[str] = ()) -> None:
@@ -110,8 +110,9 @@ class EmbeddedEngine:
     def warm(self) -> None:
         """Read the tables of pinyin, places and facets, which the first query would wait half a second for."""
         schema.to_tantivy(EntityDocument("0" * 18, "上海行（上海）公司", address="上海市黄浦区河南南路1号"))
-        for text in ("上海黄浦鑫诺贸易公司", "xinnuo zh", "9131010113241", ""):
-            self.search(text, Filters(), limit=1)
+        with suppress(NoIndex):
+            for text in ("上海黄浦鑫诺贸易公司", "xinnuo zh", "9131010113241", ""):
+                self.search(text, Filters(), limit=1)
 
     def count(self) -> int:
         searcher = self._reader.searcher()

@@ -12,7 +12,7 @@ from search.engine import MAX_HITS, EngineUnavailable, Filling, Filters, Page
 from search.meili import asking, schema
 from search.meili.asking import Known
 from search.meili.searching import Search, likeliest, list_all
-from search.meili.server import PAUSE_SECONDS, REBUILD_TASK_SECONDS, NoIndex, Refused, Server
+from search.meili.server import PAUSE_SECONDS, REBUILD_TASK_SECONDS, Refused, Server
 
 _BATCH_BYTES = 8_000_000
 """The server takes 100 MB at a time; a batch of this size is on the way while the one before is indexed."""
@@ -32,12 +32,9 @@ class MeiliEngine:
     def search(self, text: str, filters: Filters, *, limit: int, offset: int = 0) -> Page:
         asked = typed.read(text)
         limit = max(0, min(limit, MAX_HITS - offset))
-        try:
-            if asked.everything:
-                return list_all(self._server.ask, filters, limit, offset)
-            return Search(self._server.ask, asked, filters, self._known).page(limit, offset)
-        except NoIndex:
-            return Page([], 0)
+        if asked.everything:
+            return list_all(self._server.ask, filters, limit, offset)
+        return Search(self._server.ask, asked, filters, self._known).page(limit, offset)
 
     def suggest(self, text: str, *, limit: int) -> list[str]:
         try:
@@ -46,10 +43,7 @@ class MeiliEngine:
             return []
         if asked.everything or limit < 1:
             return []
-        try:
-            return likeliest(self._server.ask, asked, self._known, limit)
-        except NoIndex:
-            return []
+        return likeliest(self._server.ask, asked, self._known, limit)
 
     def exact(self, names: Sequence[str]) -> dict[str, list[str]]:
         folded = {name: fold(name) for name in names}
@@ -62,10 +56,7 @@ class MeiliEngine:
 
     def _add_exact(self, batches: Sequence[Sequence[str]], found: dict[str, list[str]]) -> None:
         clauses = [asking.of_clause(tuple(("name", name) for name in batch)) for batch in batches]
-        try:
-            answers = self._server.ask([asking.cards_asked(only, Filters(), MAX_HITS) for only in clauses])
-        except NoIndex:
-            return
+        answers = self._server.ask([asking.cards_asked(only, Filters(), MAX_HITS) for only in clauses])
         for batch, answer in zip(batches, answers, strict=True):
             wanted, cards = set(batch), asking.cards(answer)
             for position in range(max((len(card.names) for card in cards), default=0)):

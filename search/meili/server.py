@@ -16,7 +16,7 @@ from meilisearch import Client
 from meilisearch.errors import MeilisearchApiError, MeilisearchError, MeilisearchTimeoutError
 from meilisearch.models.task import TaskInfo
 
-from search.engine import EngineUnavailable
+from search.engine import EngineUnavailable, NoIndex
 from search.meili.schema import SETTINGS, VERSION
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Refused(EngineUnavailable):
         return self.code == "index_not_found" or self.code.startswith("invalid_search_")
 
 
-class NoIndex(Refused):
+class MissingIndex(Refused, NoIndex):
     """There is no index yet, or it was made by another version."""
 
 
@@ -63,7 +63,7 @@ class Server:
         self.live = f"{name}-v{VERSION}"
 
     def ask(self, queries: Sequence[Answer]) -> list[Answer]:
-        """Answers to searches of the live index, in one request. Raises NoIndex and EngineUnavailable."""
+        """Answers to searches of the live index, in one request. Raises MissingIndex and EngineUnavailable."""
         if not queries:
             return []
         if time.monotonic() < self._asked_again_from:
@@ -98,7 +98,7 @@ class Server:
             yield
         except MeilisearchApiError as error:
             code = error.code or f"http_{error.status_code}"
-            raise (NoIndex if code == "index_not_found" else Refused)(code) from None
+            raise (MissingIndex if code == "index_not_found" else Refused)(code) from None
         except MeilisearchTimeoutError:
             raise EngineUnavailable("the search server did not answer in time") from None
         except MeilisearchError:
@@ -118,7 +118,7 @@ class Server:
                 return
             if found.status in {"failed", "canceled"}:
                 code = str((found.error or {}).get("code", found.status))
-                raise (NoIndex if code == "index_not_found" else Refused)(code)
+                raise (MissingIndex if code == "index_not_found" else Refused)(code)
             if time.monotonic() > deadline:
                 raise EngineUnavailable("a task of the search server takes too long")
             time.sleep(pause)
@@ -143,12 +143,12 @@ class Server:
     def exists(self, uid: str) -> bool:
         try:
             self.born(uid)
-        except NoIndex:
+        except MissingIndex:
             return False
         return True
 
     def born(self, uid: str) -> str:
-        """When an index was made: another one of that name was made at another time. Raises NoIndex."""
+        """When an index was made: another one of that name was made at another time. Raises MissingIndex."""
         with self._plainly():
             return str(self._client(WORK_SECONDS).get_raw_index(uid)["createdAt"])
 
@@ -179,7 +179,7 @@ class Server:
             task = self._client(WORK_SECONDS).delete_index(uid)
         try:
             self.wait(task.task_uid)
-        except NoIndex:
+        except MissingIndex:
             return
 
     def clean(self) -> None:

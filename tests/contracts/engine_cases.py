@@ -8,7 +8,7 @@ import pytest
 from record.codes import check_digit
 from search import query
 from search.documents import EntityDocument
-from search.engine import MAX_HITS, Filters, SearchEngine
+from search.engine import MAX_HITS, Filters, NoIndex, SearchEngine
 
 HUANGPU, PUDONG = "310101", "310115"
 
@@ -241,11 +241,14 @@ class EngineCases:
         assert filled.count() == 1
         assert filled.search("东赢网络", Filters(), limit=10).total == 0
 
-    def test_an_engine_that_holds_nothing_answers_with_nothing(self, engine: SearchEngine) -> None:
+    def test_an_engine_without_an_index_says_so(self, engine: SearchEngine) -> None:
         assert engine.count() == 0
-        assert engine.search("栎岚", Filters(), limit=10).total == 0
-        assert engine.suggest("栎岚", limit=5) == []
-        assert engine.exact(["栎岚"]) == {"栎岚": []}
+        with pytest.raises(NoIndex):
+            engine.search("栎岚", Filters(), limit=10)
+        with pytest.raises(NoIndex):
+            engine.suggest("栎岚", limit=5)
+        with pytest.raises(NoIndex):
+            engine.exact(["栎岚"])
 
     def test_an_empty_engine_takes_its_first_entity(self, engine: SearchEngine) -> None:
         engine.write(REGISTER[:1])

@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from portal.kit import db, jobs
 from record.models import Entity
 from search import engine, index, tasks
-from search.engine import Filters
+from search.engine import Filters, NoIndex
 
 __all__ = ["tasks"]  # importing it subscribes the index to changes
 
@@ -73,6 +74,39 @@ def test_a_lost_index_is_noticed_and_built_anew(one: str, tmp_path: Path) -> Non
     assert engine.current().count() == 0
     index.mend()
     assert engine.current().count() == 300
+
+
+def test_a_small_register_is_searchable_again_with_its_next_change(one: str, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "var" / "search")
+    rename(one, "上海奇观异想科技有限公司")
+    assert jobs.drain()
+    assert codes_for("奇观异想") == [one]
+    assert engine.current().count() == 300
+
+
+def test_a_large_register_waits_whether_its_index_comes_back(
+    one: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "SMALL", 10)
+    shutil.move(tmp_path / "var" / "search", tmp_path / "away")
+    rename(one, "上海奇观异想科技有限公司")
+    assert not jobs.drain()
+    with db.reading() as session:
+        assert jobs.is_waiting(session, index.MEND)
+    with pytest.raises(NoIndex):
+        codes_for("奇观异想")
+    shutil.rmtree(tmp_path / "var" / "search", ignore_errors=True)
+    shutil.move(tmp_path / "away", tmp_path / "var" / "search")
+    index.follow([one])
+    assert codes_for("奇观异想") == [one]
+
+
+def test_a_lost_index_is_told_of_and_codes_are_still_found(one: str, client: TestClient, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "var" / "search")
+    page = client.get("/search", params={"q": "贸易"}, headers={"Accept-Language": "en"})
+    assert page.status_code == 200
+    assert "cannot answer just now" in page.text
+    assert [item["code"] for item in client.get("/api/v1/entities", params={"q": one}).json()["items"]] == [one]
 
 
 def test_a_level_index_is_left_alone(one: str, tmp_path: Path) -> None:
