@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data messages lock clean
+.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data load messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -81,6 +81,9 @@ bench-partners: .venv/.dev ## measure the check of partners' batches beside fric
 
 bench-data: .venv/.dev .venv-datasette/.done ## measure open data beside Datasette: make bench-data [SCALE=3000000]
 	@$(BIN)/python -m bench.opendata $(if $(SCALE),--scale $(SCALE))
+
+load: .venv/.dev .venv/.system ## fifteen minutes of a city's traffic while parts are killed: make load REGISTRY=FILE CASES=FILE [SCALE=3000000]
+	@$(BIN)/python -m bench.production $(REGISTRY) $(CASES) $(if $(SCALE),--scale $(SCALE)) $(if $(MINUTES),--minutes $(MINUTES))
 
 lock: .venv/.dev ## choose new versions of everything and lock them
 	@cd requirements && for part in uv runtime dev datasette; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \

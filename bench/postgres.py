@@ -32,16 +32,19 @@ FORGETFUL = (
 
 
 class Server:
-    """A server that can be taken away and brought back. `safe`: commits wait for the disk, as in production."""
+    """A server that can be taken away and brought back. `safe`: commits wait for the disk, as in production.
 
-    def __init__(self, *, safe: bool) -> None:
+    `options`: more of the server's own, such as `-c shared_buffers=2GB`.
+    """
+
+    def __init__(self, *, safe: bool, options: str = "") -> None:
         self._binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
         self._home, port = Path(tempfile.mkdtemp()), free_port()
         if os.geteuid() == 0:
             shutil.chown(self._home, "postgres", "postgres")
         self._options = (
             f"-p {port} -k {self._home} -c listen_addresses=127.0.0.1 -c max_connections=50"
-            f" {DURABLE if safe else FORGETFUL}"
+            f" {DURABLE if safe else FORGETFUL} {options}"
         )
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
         """Of its `postgres` database."""
