@@ -1,4 +1,4 @@
-"""A Redis server of one's own for benchmarks and tests: Debian's program on a free port of the loopback, without a trace."""
+"""A Redis server of one's own, of Debian's package, on a free port of loopback: for tests and measurements."""
 
 import subprocess
 import tempfile
@@ -14,7 +14,7 @@ from bench.postgres import free_port
 
 @contextmanager
 def server(port: int | None = None) -> Iterator["Server"]:
-    """A server that keeps nothing on disk. Yields it; stops it at the end."""
+    """A server that keeps nothing on disk, for the length of a block."""
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         running = Server(port or free_port(), Path(folder))
         running.start()
@@ -41,8 +41,8 @@ class Server:
         """Start it, and wait until it answers. Raises TimeoutError after 20 s."""
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen(  # noqa: S603  Debian's own program
-            ["redis-server", *arguments],  # noqa: S607
+        self._process = subprocess.Popen(
+            ["redis-server", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
