@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data load messages lock clean
+.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data bench-plans load messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -84,6 +84,9 @@ bench-data: .venv/.dev .venv-datasette/.done ## measure open data beside Dataset
 
 load: .venv/.dev .venv/.system ## fifteen minutes of a city's traffic while parts are killed: make load REGISTRY=FILE CASES=FILE [SCALE=3000000]
 	@$(BIN)/python -m bench.production $(REGISTRY) $(CASES) $(if $(SCALE),--scale $(SCALE)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-plans: .venv/.dev .venv/.system ## what PostgreSQL does for each page at a city's size: make bench-plans [ENTITIES=3000000] [ENTRIES=10000000]
+	@PORTAL_LOG_JSON=true $(BIN)/python -m bench.plans $(if $(ENTITIES),--entities $(ENTITIES)) $(if $(ENTRIES),--entries $(ENTRIES))
 
 lock: .venv/.dev ## choose new versions of everything and lock them
 	@cd requirements && for part in uv runtime dev datasette; do ../$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes \
