@@ -79,7 +79,7 @@ def multiply(url: str, entities: int, entries: int) -> None:
 
 
 def _one(connection: psycopg.Connection[Any], statement: str) -> int:
-    row = connection.execute(statement).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(statement).fetchone()
     assert row is not None
     return int(row[0])
 

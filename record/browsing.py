@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from record.models import Entity
 from record.publication import PUBLISHED, SHOWN_COLUMNS, Published
 
-COUNTED = 10_000
-"""As far as entries are counted: nobody reads on to the ten thousandth, and counting millions takes seconds."""
+COUNTED = 1_000
+"""As far as entries are counted: nobody reads on to the thousandth, and counting millions takes seconds."""
 MOST_CHOICES = 300
 
 _ENTITY = cast(Table, Entity.__table__)
@@ -48,14 +48,19 @@ def browse(
         day, seq = before
         same_day = and_(PUBLISHED.c.occurred_on == day, PUBLISHED.c.seq < seq)
         asked = asked.where(PUBLISHED.c.occurred_on <= day, or_(PUBLISHED.c.occurred_on < day, same_day))
-    ordered = asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc()).limit(limit)
+    ordered = _newest_first(asked).limit(limit)
     width = len(SHOWN_COLUMNS)
     return [Browsed(Published(*row[:width]), *row[width:]) for row in session.execute(ordered)]
 
 
+def _newest_first(asked: Any) -> Any:
+    return asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc())
+
+
 def count(session: Session, filters: Filters) -> int:
     """How many entries the filters leave; COUNTED when there are as many or more."""
-    some = _joined(filters, PUBLISHED.c.seq).limit(COUNTED).subquery()
+    newest = _newest_first(_joined(filters, PUBLISHED.c.seq))  # or the database would sort, or join, everything
+    some = newest.limit(COUNTED).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 

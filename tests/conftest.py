@@ -1,6 +1,7 @@
 """What tests share: a portal of their own on either database, a client, a served demonstration portal, a browser."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -237,11 +238,22 @@ def served(data_dir: Path, *, log: Path | None = None, port: int = 0, **settings
 
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of a portal that `portal demo` filled with a thousand entities. Copy it before you change it."""
-    folder = tmp_path_factory.mktemp("demo") / "var"
-    environment = {**os.environ, "PORTAL_DATA_DIR": str(folder), "PORTAL_DATABASE_URL": ""}
-    subprocess.run([PORTAL, "demo", "--entities", "1000"], env=environment, check=True, capture_output=True)
-    return folder
+    """The data folder of a portal that `portal demo` filled with a thousand entities. Copy it before you change it.
+
+    Filled once for all processes of a test run, of which each has a copy.
+    """
+    own = tmp_path_factory.mktemp("demo")
+    base = tmp_path_factory.getbasetemp()
+    filled = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo-filled"
+    with (filled.parent / "demo-filled.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not filled.exists():
+            filling = filled.with_name("demo-filling")
+            environment = {**os.environ, "PORTAL_DATA_DIR": str(filling / "var"), "PORTAL_DATABASE_URL": ""}
+            subprocess.run([PORTAL, "demo", "--entities", "1000"], env=environment, check=True, capture_output=True)
+            filling.rename(filled)
+    shutil.copytree(filled, own, dirs_exist_ok=True)
+    return own / "var"
 
 
 @pytest.fixture(scope="session")
