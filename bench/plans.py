@@ -40,13 +40,13 @@ def say(line: str) -> None:
 
 _COPIED = {
     "entity": {
-        "code": "left(code, 8) || lpad(upper(to_hex({n})), 4, '0') || right(code, 6)",
+        "code": "left(code, 2) || lpad(upper(to_hex({n})), 6, '0') || right(code, 10)",
         "name": "name || {n}",
         "name_key": "name_key || {n}",
     },
     "former_name": {
         "id": "id + {n} * 1000000::bigint",
-        "entity_code": "left(entity_code, 8) || lpad(upper(to_hex({n})), 4, '0') || right(entity_code, 6)",
+        "entity_code": "left(entity_code, 2) || lpad(upper(to_hex({n})), 6, '0') || right(entity_code, 10)",
         "name_key": "name_key || {n}",
     },
     "ledger_entry": {
@@ -54,7 +54,7 @@ _COPIED = {
         "id": "gen_random_uuid()::text",
         "entity_code": (
             "CASE {n} % {copies} WHEN 0 THEN entity_code ELSE"
-            " left(entity_code, 8) || lpad(upper(to_hex({n} % {copies})), 4, '0') || right(entity_code, 6) END"
+            " left(entity_code, 2) || lpad(upper(to_hex({n} % {copies})), 6, '0') || right(entity_code, 10) END"
         ),
         "source_ref": "source_ref || '/' || {n}",
         "occurred_on": "occurred_on - ({n} % 700)",
