@@ -95,13 +95,14 @@ def _copy(connection: psycopg.Connection[Any], table: str, have: int, copies: in
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     connection.execute("SET session_replication_role = replica")  # no foreign keys row by row
+    connection.execute("DROP TABLE IF EXISTS original")
+    connection.execute(f"CREATE TEMPORARY TABLE original AS SELECT * FROM {table}")
     differing = {name: how.format(n="n", size=have, copies=entity_copies) for name, how in _COPIED[table].items()}
     chosen = ", ".join(differing.get(column, column) for column in columns)
     step = 25
     for first in range(1, copies, step):
         series = f"generate_series({first}, {min(first + step, copies) - 1}) AS n"
-        original = f"(SELECT * FROM {table} ORDER BY ctid LIMIT {have}) AS original"
-        connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {original}, {series}")
+        connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM original, {series}")
     for _, definition in indexes:
         connection.execute(definition)
 
