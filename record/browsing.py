@@ -79,7 +79,10 @@ def _joined(filters: Filters, *columns: Any) -> Any:
     return select(*columns).join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code).where(*wanted)
 
 
-_NEXT = "SELECT {column} FROM published_entry WHERE kind = :kind AND {column} > {after} ORDER BY {column} LIMIT 1"
+_NEXT = (
+    "SELECT {column} FROM published_entry WHERE kind = :kind AND {column} {before}"
+    " ORDER BY {column} DESC, occurred_on DESC, seq DESC LIMIT 1"
+)
 _CHOICES = """
 WITH RECURSIVE choice(value, n) AS (
   SELECT ({first}), 1
@@ -91,19 +94,20 @@ SELECT value FROM choice WHERE value IS NOT NULL
 
 
 def _choices(column: str) -> TextClause:
-    first, later = (_NEXT.format(column=column, after=after) for after in ("''", "choice.value"))
+    first, later = (_NEXT.format(column=column, before=before) for before in ("IS NOT NULL", "< choice.value"))
     return text(_CHOICES.format(first=first, later=later))
 
 
-# One look-up in the index for each value, where DISTINCT would read every entry of the kind.
+# One look-up in the index for each value, where DISTINCT would read every entry of the kind. From the last value back,
+# and so from its newest entry: the oldest ones are published no longer, and would all be passed over.
 _AUTHORITIES, _ACTS = _choices("authority"), _choices("act")
 
 
 def authorities(session: Session, kind: str) -> Sequence[str]:
     """Authorities that decided entries of a kind, at most MOST_CHOICES."""
-    return session.scalars(_AUTHORITIES, {"kind": kind, "most": MOST_CHOICES}).all()
+    return session.scalars(_AUTHORITIES, {"kind": kind, "most": MOST_CHOICES}).all()[::-1]
 
 
 def acts(session: Session, kind: str) -> Sequence[str]:
     """Types of act among entries of a kind, at most MOST_CHOICES."""
-    return session.scalars(_ACTS, {"kind": kind, "most": MOST_CHOICES}).all()
+    return session.scalars(_ACTS, {"kind": kind, "most": MOST_CHOICES}).all()[::-1]
