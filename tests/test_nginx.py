@@ -360,14 +360,21 @@ def test_a_larger_upload_is_refused_with_a_sentence(site: Site) -> None:
 # ---- what is not for the public -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["/metrics", "/metrics/", "/%6detrics", "//metrics", "/desk", "/desk/login", "/x/../desk"]
-)
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/%6detrics", "//metrics", "/desk", "/desk/", "/x/../desk"])
 def test_metrics_and_the_desk_are_not_there_for_the_public(site: Site, path: str) -> None:
     answer = site.ask(path)
     assert answer.status == 404
     assert answer.header("X-Request-Id") is None, "the portal was asked"
     assert "没有这个页面" in answer.body.decode()
+
+
+def test_no_door_of_the_desk_is_open_to_the_public(site: Site) -> None:
+    found = [(method, path) for method, path, _ in doors() if path.startswith("/desk")]
+    assert len(found) > 20
+    for number, (method, path) in enumerate(found):
+        answer = site.ask(path, method=method, caller=f"127.0.4.{number // 40}")
+        assert answer.status == 404, path
+        assert answer.header("X-Request-Id") is None, f"the portal was asked for {path}"
 
 
 def test_the_desk_is_at_its_own_name(site: Site) -> None:
@@ -395,6 +402,17 @@ def test_a_forged_address_does_not_become_the_callers(site: Site, portal: str) -
     assert 429 not in asked_for_a_key(directly), "the portal believes the proxy"
     assert asked_for_a_key(behind_nginx)[5:] == [429, 429, 429]
     assert site.ask("/data/key", method="POST", caller="127.0.3.2").status != 429
+
+
+def test_a_form_of_our_own_page_is_known_as_one(site: Site) -> None:
+    """The portal compares where a form comes from with the host that it is sent to."""
+
+    def sent(origin: str) -> int:
+        headers = {"Origin": origin, "Cookie": "lang=en", "Content-Type": "application/x-www-form-urlencoded"}
+        return site.ask("/data/key", method="POST", body="", caller="127.0.3.3", headers=headers).status
+
+    assert sent(f"https://{PUBLIC}:{site.public}") != 403
+    assert sent("https://another.example.cn") == 403
 
 
 def test_who_asks_too_often_is_told_so(lonely: Site) -> None:
@@ -450,3 +468,22 @@ def test_while_the_portal_is_away_people_and_programs_are_told(lonely: Site) -> 
     assert (problem.status, problem.header("Content-Type")) == (503, "application/problem+json; charset=utf-8")
     assert json.loads(problem.body)["status"] == 503
     assert lonely.ask(FILE).status == 503
+
+
+# ---- other ways to install ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["public", "desk"])
+def test_each_side_stands_alone_in_containers(side: str, tmp_path: Path) -> None:
+    certificate(tmp_path / "ssl")
+    rendered(tmp_path, {"/etc/ssl/gongzhi": f"{tmp_path}/ssl", "/var/cache/nginx/gongzhi": f"{tmp_path}/cache"})
+    (tmp_path / "conf.d" / ("desk.conf" if side == "public" else "public.conf")).unlink()
+    (tmp_path / "gongzhi" / "upstreams.conf").write_bytes((DEPLOY / "compose" / "upstreams.conf").read_bytes())
+    for file in (tmp_path / "gongzhi" / "server.conf", tmp_path / "conf.d" / f"{side}.conf"):
+        text = file.read_text().replace("/var/log/nginx", str(tmp_path))
+        file.write_text(re.sub(r"listen (\d+)", lambda _: f"listen 127.0.0.1:{free_port()}", text))
+    (tmp_path / "nginx.conf").write_text(AROUND.format(folder=tmp_path))
+    done = subprocess.run(
+        [NGINX, "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
