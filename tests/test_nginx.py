@@ -357,6 +357,23 @@ def test_a_larger_upload_is_refused_with_a_sentence(site: Site) -> None:
         assert "过大" in said
 
 
+@pytest.mark.parametrize(
+    ("path", "before"), [("/data/key", 1_000), ("/report/send", 1_000), ("/api/v1/tips", 2_000_000)]
+)
+def test_an_upload_whose_size_was_not_said_is_refused_with_the_same_sentence(
+    site: Site, path: str, before: int
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: {PUBLIC}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked"
+    with contextlib.closing(site.connection()) as connection:
+        connection.connect()
+        connection.sock.sendall(f"{head}\r\nConnection: close\r\n\r\n{before:x}\r\n".encode())
+        connection.sock.sendall(b" " * before + b"\r\nfffffff0\r\nthe beginning")
+        answer = http.client.HTTPResponse(connection.sock, method="POST")
+        answer.begin()
+        said = answer.read().decode()
+    assert (answer.status, "过大" in said) == (413, True)
+
+
 # ---- what is not for the public -------------------------------------------------------------------------------------
 
 
