@@ -23,6 +23,7 @@ from slowapi import Limiter
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive
 
+from portal.kit.counts import SharedCounts
 from portal.kit.errors import TooLarge
 from portal.kit.settings import get_settings
 
@@ -46,9 +47,20 @@ class Door:
 KEYED = "key:"
 
 
+_salts: dict[int, bytes] = {}
+
+
+def _salt(day: int) -> bytes:
+    """Another every day, never on a disk: what was counted yesterday leads to nobody. Shared where counts are."""
+    counts = shared_counts()
+    if counts is not None and day not in _salts and (found := counts.salt(day)):
+        _salts.clear()
+        _salts[day] = found
+    return _salts.get(day) or _own_salt(day)
+
+
 @lru_cache(maxsize=1)
-def _salt(_day: int) -> bytes:
-    """Another every day, in memory alone: what was counted yesterday leads to nobody."""
+def _own_salt(_day: int) -> bytes:
     return secrets.token_bytes(16)
 
 
@@ -77,10 +89,20 @@ def limiter() -> Limiter:
     settings = get_settings()
     return Limiter(
         key_func=caller,
-        storage_uri=settings.rate_limits_url,
+        storage_uri=_storage(settings.rate_limits_url),
         enabled=settings.rate_limits_enabled,
         strategy="fixed-window",
     )
+
+
+def _storage(url: str) -> str:
+    return f"shared+{url}" if url.startswith(("redis:", "rediss:")) else url
+
+
+def shared_counts() -> SharedCounts | None:
+    """The counts that all hosts share; None where each process counts for itself."""
+    storage = limiter().limiter.storage
+    return storage if isinstance(storage, SharedCounts) else None
 
 
 def door(*, who: Who, limit: str, body_bytes: int = 0) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     )
     base_url: str = Field(default="http://127.0.0.1:8000", description="The address people see, without a final slash.")
     rate_limits_enabled: bool = Field(default=True, description="Off only for load tests on loopback.")
-    rate_limits_url: str = Field(default="memory://", description="Where counts live: memory:// or redis://…")
+    rate_limits_url: str = Field(
+        default="memory://", description="Where counts live: memory:// in each process, or redis://… for all hosts."
+    )
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed.")
     mail_url: str = Field(
         default="spool:", description="spool: writes to mail/ in the data folder; smtp://user:password@host, smtps://…."
