@@ -24,21 +24,21 @@ AGAIN = timedelta(minutes=1)
 log = structlog.get_logger()
 
 
-@jobs.task("opendata.snapshot")
+@jobs.task("opendata.snapshot", queue="snapshots")
 def snapshot(_items: list[Any]) -> None:
     """Write every data set anew."""
     snapshots.make_all()
     _plan_publication()
 
 
-@jobs.task("opendata.deltas")
+@jobs.task("opendata.deltas", queue="snapshots")
 def write_deltas(_items: list[Any]) -> None:
     """Write the files of the days that are over, and take out of older ones what is shown no longer."""
     deltas.clean()
     deltas.write_missing(publication.today())
 
 
-@jobs.task("opendata.begin")
+@jobs.task("opendata.begin", queue="snapshots")
 def begin(_items: list[Any]) -> None:
     """Write what has no files yet, once there is something to write."""
     with db.reading() as session:
@@ -47,7 +47,7 @@ def begin(_items: list[Any]) -> None:
         snapshots.make_missing()
 
 
-@jobs.task("opendata.withdrawn", on=publication.GONE)
+@jobs.task("opendata.withdrawn", queue="snapshots", on=publication.GONE)
 def withdrawn(_items: list[Any]) -> None:
     """Plan to take withdrawn rows out of the files, once for all that come meanwhile."""
     with db.writing() as session:
@@ -55,7 +55,7 @@ def withdrawn(_items: list[Any]) -> None:
             jobs.add(session, "opendata.clean", [], after=WAIT)
 
 
-@jobs.task("opendata.clean")
+@jobs.task("opendata.clean", queue="snapshots")
 def clean(_items: list[Any]) -> None:
     """Take withdrawn rows out of the files that hold them, and out of what was published elsewhere."""
     snapshots.clean()
@@ -72,7 +72,7 @@ def _plan_publication(after: timedelta = timedelta(0)) -> None:
             jobs.add(session, PUBLISH, [], after=after)
 
 
-@jobs.task(PUBLISH)
+@jobs.task(PUBLISH, queue="snapshots")
 def publish_ckan(_items: list[Any]) -> None:
     """Bring the outside CKAN of the settings level with the catalogue.
 
@@ -92,7 +92,7 @@ def publish_ckan(_items: list[Any]) -> None:
         log.warning("publication.refused", problem=refusal.slug)
 
 
-@jobs.task(consumers.LINK)
+@jobs.task(consumers.LINK, queue="mail")
 def mail_key_link(items: list[Any]) -> None:
     """Mail consumers the link to their keys: each item is a consumer and the language it asked in."""
     from opendata import letters  # brings the web's templates along, so it loads when there is something to write
@@ -105,14 +105,14 @@ def mail_key_link(items: list[Any]) -> None:
             letters.link_to_keys(address, found, language).send()
 
 
-@jobs.task(consumers.REMIND)
+@jobs.task(consumers.REMIND, queue="mail")
 def remind(_items: list[Any]) -> None:
     """Plan a mail to each consumer that is behind withdrawals."""
     with db.writing() as session:
         consumers.remind(session)
 
 
-@jobs.task(consumers.REMINDER)
+@jobs.task(consumers.REMINDER, queue="mail")
 def mail_reminder(items: list[Any]) -> None:
     """Mail consumers how far behind they are, unless they have caught up meanwhile."""
     from opendata import letters
@@ -126,14 +126,14 @@ def mail_reminder(items: list[Any]) -> None:
             letters.reminder(address, standing).send()
 
 
-@jobs.task(lists.MATCH)
+@jobs.task(lists.MATCH, queue="files")
 def match(items: list[Any]) -> None:
     """Match lists that visitors sent: each item is a list and the run that may match it."""
     for list_id, run in items:
         lists.match(list_id, run)
 
 
-@jobs.task(lists.LETTER)
+@jobs.task(lists.LETTER, queue="mail")
 def mail_link(items: list[Any]) -> None:
     """Mail addresses the link with which they follow a whole list."""
     from record import letters  # it brings the web's templates along, so it loads when there is something to write
@@ -145,7 +145,7 @@ def mail_link(items: list[Any]) -> None:
             letters.link_to_many(address, language, number, [list_id, address_id, language]).send()
 
 
-@jobs.task(lists.FOLLOW)
+@jobs.task(lists.FOLLOW, queue="files")
 def follow_lists(items: list[Any]) -> None:
     """Let addresses follow what is left of a list, some hundred entities at a time."""
     for list_id, address_id, language, after in items:

@@ -4,12 +4,6 @@ Long work shows its progress on a terminal; with `--json` the last line is a sum
 1 refused input or a failed check, 2 wrong usage.
 """
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from portal import data_commands, key_commands, partner_commands, publish_commands, subscribers, vault_keys
+from portal import data_commands, key_commands, partner_commands, publish_commands, serving, subscribers, vault_keys
 from portal.console import AsJson, finish, refusals_told
 
 if TYPE_CHECKING:
@@ -35,6 +29,8 @@ app.add_typer(vault_keys.app, name="vault")
 app.add_typer(partner_commands.app, name="partner")
 app.add_typer(publish_commands.app, name="publish")
 app.command("snapshot")(data_commands.snapshot)
+app.command("serve")(serving.serve)
+app.command("worker")(serving.worker)
 
 
 class ImportKind(StrEnum):
@@ -78,89 +74,6 @@ def _progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-WEB_FIRST_SECONDS = 2.0
-"""The worker starts so much later than the web, so that the first page need not wait for it."""
-
-
-class WorkerProcess:
-    """The Celery worker beside an embedded portal: started again when it dies, stopped with the web."""
-
-    def __init__(self) -> None:
-        self._stopping = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        if self._child and self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
-        self._thread.join(timeout=15)
-
-    def _keep(self) -> None:
-        pause = 1.0
-        self._stopping.wait(WEB_FIRST_SECONDS)
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            # A terminal's Ctrl-C reaches only the web process, which then stops this one in order.
-            command = [sys.executable, "-m", "portal.worker", str(os.getpid())]
-            self._child = subprocess.Popen(command, start_new_session=True)  # noqa: S603  our own worker
-            self._child.wait()
-            pause = 1.0 if time.monotonic() - started > 60 else min(pause * 2, 60)
-            self._stopping.wait(pause)
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Web processes.")] = 1,
-) -> None:
-    """Bring the database up to date, then serve the portal and run its jobs until Ctrl-C."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
-    from portal import backup, migrations
-    from portal.kit.settings import get_settings
-    from portal.ports import SharedPort
-    from reporting import vault
-
-    config = uvicorn.Config(
-        "portal.app:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=get_settings().trusted_proxies,
-    )
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except OSError as error:
-        typer.echo(f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --port.", err=True)
-        raise typer.Exit(1) from error
-    with refusals_told():
-        backup.refuse_half_restored()
-    migrations.upgrade()
-    vault.ready()
-    worker = WorkerProcess()
-    worker.start()
-    typer.echo(f"Serving on http://{host}:{port} — Ctrl-C stops it.", err=True)
-    try:
-        if workers > 1:
-            Multiprocess(config, sockets=[SharedPort.bound(host, port)]).run()
-        else:
-            uvicorn.Server(config).run()
-    finally:
-        worker.stop()
 
 
 @app.command("import")

@@ -1,26 +1,30 @@
 """The Celery application: runs the jobs of the `job` table, and the whole timetable.
 
-`python -m portal.worker` is the one worker process of an embedded portal: Celery over its in-memory broker, the
-sweeper and beat as threads beside it. With a real broker, any number of workers run the same module.
+`python -m portal.worker` is the one worker process of an embedded portal: Celery over its in-memory broker, the sweeper
+as a thread beside it. With Redis, `portal worker` runs any number of them on any number of hosts, each for the queues
+that it is told. A message is only a nudge: one that is lost is sent again by whichever sweeper comes by.
 """
 
 import os
+import socket
 import sys
 import threading
 import time
+from collections.abc import Collection
 from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.beat import Scheduler, Service
-from celery.schedules import crontab
+from kombu.exceptions import OperationalError as BrokerAway
 from sqlalchemy.exc import OperationalError
 
 from opendata import tasks as opendata_tasks
 from partners import tasks as partners_tasks
 from portal import retention
-from portal.kit import db, jobs, logs
+from portal.kit import jobs, logs, timetable
+from portal.kit.jobs import QUEUES, Queue
 from portal.kit.settings import get_settings
+from portal.kit.timetable import Daily, Every, Hourly, Rhythm
 from record import tasks as record_tasks
 from reporting import tasks as reporting_tasks
 from search import tasks as search_tasks
@@ -28,110 +32,78 @@ from search import tasks as search_tasks
 __all__ = ["celery", "opendata_tasks", "partners_tasks", "record_tasks", "reporting_tasks", "search_tasks"]
 
 SWEEP_EVERY_SECONDS = 0.25
+PLAN_EVERY_SECONDS = 1.0
+OVERRAN = 75
+"""Exit code (EX_TEMPFAIL) of a worker one of whose jobs took too long: whoever keeps it starts another."""
 
 # The whole timetable: when which task of a `tasks.py` is put into the job table. Times are Shanghai's.
-TIMETABLE = {
-    "withdraw what has come to the end of its term": {
-        "schedule": crontab(minute=5, hour=0),
-        "args": ("record.close_windows",),
-    },
-    "follow switches of kinds that take effect today": {
-        "schedule": crontab(minute=2, hour=0),
-        "args": ("record.level_flags",),
-    },
-    "set last days that rested on an unknown calendar": {
-        "schedule": crontab(minute=15, hour=0),
-        "args": ("record.mend_calendar",),
-    },
-    "deliver what is due and what a crash left lying": {
-        "schedule": crontab(minute="*/5"),
-        "args": ("record.deliver",),
-    },
-    "mail followers what waited its hour, or failed": {
-        "schedule": crontab(minute="*/5"),
-        "args": ("record.mail_followers",),
-    },
-    "set last days of tip-offs, and note which are late": {
-        "schedule": crontab(minute=20, hour=0),
-        "args": ("reporting.mend_clocks",),
-    },
-    "set last days of disputes about ratings": {
-        "schedule": crontab(minute=25, hour=0),
-        "args": ("partners.mend_clocks",),
-    },
-    "write the files of open data": {
-        "schedule": crontab(minute=40, hour=4),
-        "args": ("opendata.snapshot",),
-    },
-    "write the files of yesterday's changes": {
-        "schedule": crontab(minute=35, hour=0),
-        "args": ("opendata.deltas",),
-    },
-    "remind consumers that are behind withdrawals": {
-        "schedule": crontab(minute=10, hour=9),
-        "args": ("opendata.remind",),
-    },
-    "write the files of data sets that have none yet": {
-        "schedule": crontab(minute="*/10"),
-        "args": ("opendata.begin",),
-    },
-    "publish data sets onwards: kinds that were switched off, and what failed": {
-        "schedule": crontab(minute=35),
-        "args": ("opendata.publish_ckan",),
-    },
-    "compute the scorecards of partners": {
-        "schedule": crontab(minute=20, hour=4),
-        "args": ("partners.score",),
-    },
-    "erase what reporters sent, when its time is over": {
-        "schedule": crontab(minute=50, hour=2),
-        "args": ("reporting.erase",),
-    },
-    "mail officers how many tip-offs wait": {
-        "schedule": crontab(minute=30, hour=8),
-        "args": ("reporting.digests",),
-    },
-    "look again at files in quarantine": {
-        "schedule": crontab(minute=40, hour=2),
-        "args": ("reporting.scan_again",),
-    },
-    "forget finished jobs": {"schedule": crontab(minute=10, hour=3), "args": ("jobs.purge",)},
-    "bring the search index level with the register": {
-        "schedule": crontab(minute=30, hour=3),
-        "args": ("search.mend",),
-    },
+TIMETABLE: dict[str, Rhythm] = {
+    # What has come to the end of its term is withdrawn; switches of kinds take effect; days that rested on an unknown
+    # calendar are set.
+    "record.level_flags": Daily(0, 2),
+    "record.close_windows": Daily(0, 5),
+    "record.mend_calendar": Daily(0, 15),
+    "reporting.mend_clocks": Daily(0, 20),
+    "partners.mend_clocks": Daily(0, 25),
+    # What is due, what a crash left lying, what waited its hour.
+    "record.deliver": Every(minutes=5),
+    "record.mail_followers": Every(minutes=5),
+    # Files of open data: yesterday's changes, everything, what has none yet; scorecards; other portals.
+    "opendata.deltas": Daily(0, 35),
+    "partners.score": Daily(4, 20),
+    "opendata.snapshot": Daily(4, 40),
+    "opendata.begin": Every(minutes=10),
+    "opendata.publish_ckan": Hourly(35),
+    # Letters: how many tip-offs wait; who is behind withdrawals.
+    "reporting.digests": Daily(8, 30),
+    "opendata.remind": Daily(9, 10),
+    # What reporters sent is erased when its time is over; files in quarantine are looked at again; finished jobs go.
+    "reporting.scan_again": Daily(2, 40),
+    "reporting.erase": Daily(2, 50),
+    "jobs.purge": Daily(3, 10),
+    # The search index is brought level with the register.
+    "search.mend": Daily(3, 30),
 }
 
 log = structlog.get_logger()
 
+
+def _transport(url: str) -> dict[str, object]:
+    if url.startswith("memory:"):
+        return {"polling_interval": 0.05}
+    return {
+        "visibility_timeout": 2 * max(jobs.LIMITS.values()),
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+
+
 celery = Celery("portal", broker=get_settings().broker_url)
 celery.conf.update(
     task_ignore_result=True,
-    task_acks_late=True,
-    task_default_queue="jobs",
+    task_acks_late=False,  # the row, not the message, is what must not be lost
+    task_default_queue="search",
     worker_prefetch_multiplier=4,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"polling_interval": 0.05} if get_settings().broker_url.startswith("memory:") else {},
-    timezone="Asia/Shanghai",
-    beat_schedule={name: {"task": "portal.plan", **entry} for name, entry in TIMETABLE.items()},
+    broker_connection_max_retries=None,
+    broker_transport_options=_transport(get_settings().broker_url),
 )
 
 
 @celery.task(name="portal.run")  # type: ignore[untyped-decorator]
 def run(job_id: int) -> None:
     """Run one row of the job table."""
-    jobs.run(job_id)
+    jobs.run(job_id, overrun=_end)
 
 
-@celery.task(name="portal.plan")  # type: ignore[untyped-decorator]
-def plan(task_name: str) -> None:
-    """Put one task of the timetable into the job table."""
-    with db.writing() as session:
-        jobs.add(session, task_name, [])
+def _end() -> None:
+    os._exit(OVERRAN)
 
 
-@jobs.task("jobs.purge")
+@jobs.task("jobs.purge", queue="mail")
 def purge(_items: list[Any]) -> None:
     """Apply retention."""
     retention.apply()
@@ -141,28 +113,46 @@ class Sweeper(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no t
     """Offers Celery the jobs that nobody holds, and keeps the timetable, for as long as the worker lives."""
 
     requires = ("celery.worker.components:Pool",)
+    queues: Collection[Queue] = QUEUES
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._stopping = threading.Event()
-        self._beat = Service(celery, scheduler_cls=Scheduler)
+        self._broker_away = False
 
     def start(self, parent: Any) -> None:
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
-        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
 
     def stop(self, parent: Any) -> None:
         self._stopping.set()
-        self._beat.stop()
 
     def _sweep(self) -> None:
+        planned_at = float("-inf")
         while not self._stopping.wait(SWEEP_EVERY_SECONDS):
             try:
-                for job_id in jobs.due():
-                    run.delay(job_id)
+                if planned_at == float("-inf"):
+                    timetable.set_up(TIMETABLE)
+                if time.monotonic() - planned_at >= PLAN_EVERY_SECONDS:
+                    timetable.plan(TIMETABLE)
+                    planned_at = time.monotonic()
+                self._offer(jobs.due(self.queues))
             except OperationalError as error:
                 log.warning("sweeper.database_away", error=type(error).__name__)
                 self._stopping.wait(2)
+
+    def _offer(self, found: list[jobs.Due]) -> None:
+        for one in found:
+            try:
+                run.apply_async((one.id,), queue=one.queue, expires=jobs.RESEND.total_seconds(), retry=False)
+            except (BrokerAway, OSError) as error:
+                if not self._broker_away:
+                    log.error("broker.away", error=type(error).__name__)
+                self._broker_away = True
+                self._stopping.wait(1)
+                return
+            if self._broker_away:
+                log.info("broker.back")
+                self._broker_away = False
 
 
 celery.steps["worker"].add(Sweeper)
@@ -179,12 +169,25 @@ def _stop_with(parent: int) -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def main() -> None:
-    """Run the worker until it is told to stop, or until the process whose number is its argument has ended."""
+def work(queues: Collection[Queue] = QUEUES, *, concurrency: int = 2, name: str = "portal") -> None:
+    """Run jobs of these queues, so many at once, until told to stop. `name` tells workers of one host apart."""
     logs.configure()
+    Sweeper.queues = queues
+    celery.Worker(
+        pool_cls="threads",
+        concurrency=concurrency,
+        queues=list(queues),
+        loglevel="WARNING",
+        quiet=True,
+        hostname=f"{name}@{socket.gethostname()}",
+    ).start()
+
+
+def main() -> None:
+    """Run the worker of an embedded portal until told to stop, or until the process whose number is given has ended."""
     if len(sys.argv) > 1:
         _stop_with(int(sys.argv[1]))
-    celery.Worker(pool_cls="threads", concurrency=2, loglevel="WARNING", quiet=True, hostname="portal@%h").start()
+    work()
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ SEND_FOR_SECONDS = 60.0
 """After that the rest is left to a job of its own."""
 
 
-@jobs.task("record.join", on="entity.changed")
+@jobs.task("record.join", queue="search", on="entity.changed")
 def join(codes: list[Any]) -> None:
     """Join to entities that arrived what came before them."""
     with db.writing() as session:
         joining.join(session, codes)
 
 
-@jobs.task("record.close_windows")
+@jobs.task("record.close_windows", queue="deliveries")
 def close_windows(_items: list[Any]) -> None:
     """Withdraw what has come to the end of its term, a thousand at a time."""
     closed = 1
@@ -40,21 +40,21 @@ def close_windows(_items: list[Any]) -> None:
             closed = publication.close_windows(session)
 
 
-@jobs.task("record.mend_calendar")
+@jobs.task("record.mend_calendar", queue="mail")
 def mend_calendar(_items: list[Any]) -> None:
     """Compute anew the last days that rest on a calendar that was not out when they were set."""
     with db.writing() as session:
         applications.set_provisional_again(session)
 
 
-@jobs.task(uploads.READ)
+@jobs.task(uploads.READ, queue="files")
 def read_upload(numbers: list[Any]) -> None:
     """Read files that officers handed in."""
     for number in numbers:
         uploads.read(number)
 
 
-@jobs.task(switches.LEVEL)
+@jobs.task(switches.LEVEL, queue="deliveries")
 def level_flags(names: list[Any]) -> None:
     """Bring entities' flags to what is shown of these kinds, or of those whose switch takes effect today."""
     if not names:
@@ -67,13 +67,13 @@ def level_flags(names: list[Any]) -> None:
                 after = switches.level_flags(session, name, after)
 
 
-@jobs.task("record.deliver", on=ledger.APPENDED)
+@jobs.task("record.deliver", queue="deliveries", on=ledger.APPENDED)
 def deliver(_items: list[Any]) -> None:
     """Give every subscription that is due its run."""
     feedback.wake()
 
 
-@jobs.task(subscriptions.DELIVER)
+@jobs.task(subscriptions.DELIVER, queue="deliveries")
 def deliver_to(subscription_ids: list[Any]) -> None:
     """Let subscriptions go on."""
     for subscription_id in subscription_ids:
@@ -83,7 +83,7 @@ def deliver_to(subscription_ids: list[Any]) -> None:
 # ---- followers: `letters` brings the web's templates along, so it loads when there is something to write ------------
 
 
-@jobs.task("record.note_followers", on=ledger.APPENDED)
+@jobs.task("record.note_followers", queue="mail", on=ledger.APPENDED)
 def note_followers(_items: list[Any]) -> None:
     """Note whom new entries concern."""
     more = True
@@ -92,7 +92,7 @@ def note_followers(_items: list[Any]) -> None:
             more = mailings.note(session)
 
 
-@jobs.task(follow.LINK)
+@jobs.task(follow.LINK, queue="mail")
 def mail_follow_link(ids: list[Any]) -> None:
     """Mail addresses that were given to a form the link to what they were given for."""
     from record import letters
@@ -105,7 +105,7 @@ def mail_follow_link(ids: list[Any]) -> None:
             letters.link(asked, address).send()
 
 
-@jobs.task(follow.SEND)
+@jobs.task(follow.SEND, queue="mail")
 def mail_followers(_items: list[Any]) -> None:
     """Mail followers what is new, the longest due first; does nothing while another job does."""
     note_followers([])  # the cursor is the truth: what an event was lost for is found here

@@ -6,13 +6,13 @@ from portal.kit import jobs
 from search import index
 
 
-@jobs.task("search.follow", on="entity.changed")
+@jobs.task("search.follow", queue="search", on="entity.changed")
 def follow(codes: list[Any]) -> None:
     """Index what changed."""
     index.follow(codes)
 
 
-@jobs.task(index.MEND)
+@jobs.task(index.MEND, queue="search")
 def mend(_items: list[Any]) -> None:
     """Rebuild an index that was lost or has fallen behind."""
     index.mend()

@@ -144,7 +144,7 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_every_entry_of_the_timetable_and_every_subscriber_names_a_task_that_exists() -> None:
-    named = {entry["args"][0] for entry in worker.TIMETABLE.values()}
+    named = set(worker.TIMETABLE)
     named |= {name for names in jobs.SUBSCRIBERS.values() for name in names}
     assert named <= set(jobs.TASKS)
 

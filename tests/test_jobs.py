@@ -25,7 +25,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(jobs, "TASKS", dict(jobs.TASKS))
     monkeypatch.setattr(jobs, "SUBSCRIBERS", dict(jobs.SUBSCRIBERS))
     calls: list[Any] = []
-    jobs.task("probe.note", on="probe.happened")(calls.append)
+    jobs.task("probe.note", queue="search", on="probe.happened")(calls.append)
     return calls
 
 
@@ -66,7 +66,7 @@ def test_a_failing_job_is_kept_and_tried_again_later(monkeypatch: pytest.MonkeyP
     def fail(items: list[Any]) -> None:
         raise RuntimeError("quotes a secret")
 
-    jobs.task("probe.note")(fail)
+    jobs.task("probe.note", queue="search")(fail)
     with db.writing() as session:
         jobs.after_commit(session, "probe.happened", ["a"])
     assert not jobs.drain()
@@ -75,21 +75,21 @@ def test_a_failing_job_is_kept_and_tried_again_later(monkeypatch: pytest.MonkeyP
         assert (job.state, job.tries, job.error) == ("waiting", 1, "RuntimeError")
         assert job.due_at > db.now()
         job.due_at = db.now()
-    jobs.task("probe.note")(seen.append)
-    [job_id] = jobs.due()
-    assert jobs.run(job_id)
+    jobs.task("probe.note", queue="search")(seen.append)
+    [due] = jobs.due()
+    assert jobs.run(due.id)
     assert seen == [["a"]]
 
 
 def test_a_job_that_never_succeeds_ends_as_failed_for_an_officer_to_see(seen: list[Any]) -> None:
-    jobs.task("probe.note")(lambda items: 1 / 0)  # type: ignore[arg-type, return-value]
+    jobs.task("probe.note", queue="search")(lambda items: 1 / 0)  # type: ignore[arg-type, return-value]
     with db.writing() as session:
         jobs.after_commit(session, "probe.happened", ["a"])
     for _ in range(jobs.MAX_TRIES):
         with db.writing() as session:
             session.scalars(select(Job)).one().due_at = db.now()
-        [job_id] = jobs.due()
-        assert not jobs.run(job_id)
+        [due] = jobs.due()
+        assert not jobs.run(due.id)
     assert states() == ["failed"]
     assert jobs.due() == []
 
@@ -104,7 +104,7 @@ def test_a_job_for_later_waits_for_its_time_and_nobody_waits_for_it(seen: list[A
     assert seen == [["now"]]
     assert jobs.due() == []
     with time_machine.travel(db.now() + timedelta(minutes=5, seconds=1)):
-        assert [jobs.run(job_id) for job_id in jobs.due()] == [True]
+        assert [jobs.run(due.id) for due in jobs.due()] == [True]
     assert seen == [["now"], ["later"]]
 
 
@@ -118,8 +118,8 @@ def test_a_nudge_is_not_repeated_while_it_is_fresh(seen: list[Any]) -> None:
 def test_two_workers_never_run_the_same_job(seen: list[Any]) -> None:
     with db.writing() as session:
         jobs.after_commit(session, "probe.happened", ["a"])
-    [job_id] = jobs.due()
-    assert [jobs.run(job_id), jobs.run(job_id)] == [True, False]
+    [due] = jobs.due()
+    assert [jobs.run(due.id), jobs.run(due.id)] == [True, False]
     assert len(seen) == 1
 
 
@@ -128,8 +128,8 @@ def _hang(marker: str) -> None:
         Path(marker).touch()
         time.sleep(60)
 
-    jobs.task("probe.note")(stay)
-    jobs.run(jobs.due()[0])
+    jobs.task("probe.note", queue="search")(stay)
+    jobs.run(jobs.due()[0].id)
 
 
 def test_a_job_whose_worker_was_killed_is_run_again_when_its_lease_ends(seen: list[Any], tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_a_job_whose_worker_was_killed_is_run_again_when_its_lease_ends(seen: li
     assert jobs.due() == []
     with db.writing() as session:
         _end_lease(session)
-    [job_id] = jobs.due()
-    assert jobs.run(job_id)
+    [due] = jobs.due()
+    assert jobs.run(due.id)
     assert seen == [["a"]]
     assert states() == ["done"]
 

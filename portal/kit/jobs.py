@@ -1,6 +1,6 @@
 """Work that leaves after a commit. The row in the `job` table is the truth; a Celery message is only a nudge.
 
-    @jobs.task("search.follow", on="entity.changed")
+    @jobs.task("search.follow", on="entity.changed", queue="search")
     def follow(codes: list[str]) -> None: ...
 
     jobs.after_commit(session, "entity.changed", codes)   # one row for each subscriber, in the same transaction
@@ -9,22 +9,32 @@ A job may run twice, so a task must be safe to repeat. A process that dies costs
 out and the sweeper offers the row again.
 """
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, NamedTuple, get_args
 
 import structlog
-from sqlalchemy import JSON, Index, String, delete, func, select, update
+from sqlalchemy import JSON, ColumnElement, Index, String, delete, func, select, update
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.kit import db
 from portal.kit.db import Base, UtcDateTime
 
-LEASE = timedelta(minutes=5)
-"""How long one run may take before another worker may take the job over."""
+Queue = Literal["search", "deliveries", "files", "snapshots", "mail"]
+"""What work is for: each may have workers of its own, so that a long snapshot keeps no delivery waiting."""
+QUEUES: tuple[Queue, ...] = get_args(Queue)
+LIMITS: dict[Queue, int] = {"search": 3_600, "deliveries": 600, "files": 3_600, "snapshots": 14_400, "mail": 1_800}
+"""Seconds that one run of a queue's task may take. `search` may index millions, `files` read as many rows."""
+LEASE = timedelta(seconds=90)
+"""How long after its last sign of life another worker may take a job over."""
+RENEW_SECONDS = 20.0
+"""How often a run gives a sign of life."""
 RESEND = timedelta(seconds=10)
 """How long a nudge may go unanswered before the sweeper sends it again."""
 MAX_TRIES = 12
@@ -59,17 +69,27 @@ class Job(Base):
 class Task:
     name: str
     run: Callable[[list[Any]], None]
+    queue: Queue
+
+
+class Due(NamedTuple):
+    """A job that nobody holds."""
+
+    id: int
+    queue: Queue
 
 
 TASKS: dict[str, Task] = {}
 SUBSCRIBERS: dict[str, list[str]] = {}
 
 
-def task(name: str, *, on: str | None = None) -> Callable[[Callable[[list[Any]], None]], Callable[[list[Any]], None]]:
+def task(
+    name: str, *, queue: Queue, on: str | None = None
+) -> Callable[[Callable[[list[Any]], None]], Callable[[list[Any]], None]]:
     """Register a function of a `tasks.py` under `name`, woken by the event `on` if one is given."""
 
     def register(function: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
-        TASKS[name] = Task(name, function)
+        TASKS[name] = Task(name, function, queue)
         subscribers = SUBSCRIBERS.setdefault(on, []) if on else []
         if name not in subscribers:
             subscribers.append(name)
@@ -109,25 +129,34 @@ def is_waiting(session: Session, task_name: str) -> bool:
     return session.scalar(there.limit(1)) is not None
 
 
-def due(limit: int = 100) -> list[int]:
-    """Jobs that nobody holds, oldest first. Each is not offered again for a while, so that nudges do not pile up."""
+def due(queues: Collection[Queue] = QUEUES, limit: int = 100) -> list[Due]:
+    """Jobs of these queues that nobody holds, oldest first.
+
+    Each is not offered again for a while, by whichever sweeper, so that nudges do not pile up.
+    """
     moment = db.now()
+    names = [one.name for one in TASKS.values() if one.queue in queues]
     orphaned = (Job.state == "running") & (Job.leased_until < moment)
     waiting = (Job.state == "waiting") & (Job.due_at <= moment)
-    chosen = select(Job.id).where(waiting | orphaned).order_by(Job.id).limit(limit)
+    chosen = select(Job.id).where(waiting | orphaned, Job.task.in_(names)).order_by(Job.id).limit(limit)
     with db.reading() as session:
         ids = list(session.scalars(chosen))
     if not ids:
         return []
     with db.writing() as session:
-        session.execute(update(Job).where(Job.id.in_(ids), Job.state == "waiting").values(due_at=moment + RESEND))
-    return ids
+        still = select(Job.id, Job.task).where(Job.id.in_(ids), waiting | orphaned).order_by(Job.id)
+        found = session.execute(still.with_for_update(skip_locked=True)).all()
+        offered = [row.id for row in found]
+        session.execute(update(Job).where(Job.id.in_(offered), Job.state == "waiting").values(due_at=moment + RESEND))
+    return [Due(row.id, TASKS[row.task].queue) for row in found]
 
 
 def _lease(job_id: int) -> Job | None:
     moment = db.now()
     free = (Job.state == "waiting") | ((Job.state == "running") & (Job.leased_until < moment))
+    lost = update(Job).where(Job.id == job_id, Job.tries >= MAX_TRIES, Job.state == "running", free)
     with db.writing() as session:
+        session.execute(lost.values(state="failed", leased_until=None, error="WorkerLost"))
         taken = session.execute(
             update(Job)
             .where(Job.id == job_id, free)
@@ -142,14 +171,19 @@ def _backoff(tries: int) -> timedelta:
     return min(timedelta(seconds=2**tries), LONGEST_BACKOFF)
 
 
-def run(job_id: int) -> bool:
-    """Run one job if nobody else holds it. Returns whether it was run and succeeded; a failure is kept for later."""
+def run(job_id: int, *, overrun: Callable[[], None] = lambda: None) -> bool:
+    """Run one job if nobody else holds it. Returns whether it was run and succeeded; a failure is kept for later.
+
+    `overrun` is called, in another thread, when it takes longer than its queue's limit: no sign of life comes from it
+    after that.
+    """
     job = _lease(job_id)
     if job is None:
         return False
     started = time.monotonic()
     try:
-        TASKS[job.task].run(job.items)
+        with _held(job, overrun):
+            TASKS[job.task].run(job.items)
     except Exception as error:  # the boundary: whatever a task raises is kept on its row, and tried again
         gave_up = job.tries >= MAX_TRIES
         log.warning(
@@ -172,11 +206,41 @@ def run(job_id: int) -> bool:
     return True
 
 
+@contextmanager
+def _held(job: Job, overrun: Callable[[], None]) -> Iterator[None]:
+    """Renew the job's lease for as long as the block runs, up to its queue's limit."""
+    done = threading.Event()
+    limit = time.monotonic() + LIMITS[TASKS[job.task].queue]
+
+    def renew() -> None:
+        while not done.wait(min(RENEW_SECONDS, max(0.0, limit - time.monotonic()))):
+            if time.monotonic() >= limit:
+                log.error("job.overran", job=job.id, task=job.task, tries=job.tries)
+                overrun()
+                return
+            try:
+                with db.writing() as session:
+                    session.execute(update(Job).where(_ours(job)).values(leased_until=db.now() + LEASE))
+            except OperationalError as error:
+                log.warning("job.not_renewed", job=job.id, task=job.task, error=type(error).__name__)
+
+    keeper = threading.Thread(target=renew, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _ours(job: Job) -> ColumnElement[bool]:
+    return (Job.id == job.id) & (Job.state == "running") & (Job.tries == job.tries)
+
+
 def _settle(job: Job, **values: object) -> None:
     """Write how the run ended, unless its lease had run out and another worker took the job over meanwhile."""
-    still_ours = (Job.id == job.id) & (Job.state == "running") & (Job.tries == job.tries)
     with db.writing() as session:
-        session.execute(update(Job).where(still_ours).values(leased_until=None, **values))
+        session.execute(update(Job).where(_ours(job)).values(leased_until=None, **values))
 
 
 def drain(progress: Callable[[int], None] = lambda left: None, *, patience: timedelta = timedelta(minutes=10)) -> bool:

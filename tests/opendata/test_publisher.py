@@ -502,8 +502,8 @@ def test_cleaning_plans_one_publication_and_it_takes_the_withdrawn_record_out_th
     for _ in range(2):
         with db.writing() as session:
             jobs.add(session, "opendata.clean", [])
-    for job_id in jobs.due():
-        jobs.run(job_id)
+    for due in jobs.due():
+        jobs.run(due.id)
     assert len(planned()) <= 1
     assert jobs.drain()
     assert one.id.encode() not in ckan.files[catalog.resource_id("permits", "csv")]
@@ -519,7 +519,7 @@ def test_a_publication_that_reached_nobody_is_tried_again_soon(ckan: StandIn, mo
     assert len(planned()) == 1
     with db.writing() as session:
         session.execute(update(jobs.Job).values(due_at=db.now()))
-    assert all(jobs.run(job_id) for job_id in jobs.due())
+    assert all(jobs.run(due.id) for due in jobs.due())
     assert ckan.shown() == EVERYTHING
 
 
