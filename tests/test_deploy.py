@@ -25,8 +25,8 @@ UNITS = sorted([*DEPLOY.glob("systemd/*.service"), *DEPLOY.glob("systemd/*.timer
 
 EXPECTED_SETTINGS = {"role", "metrics_token"}
 """Settings that deploy/ relies on and that arrive with the roles and the figures for operators."""
-EXPECTED_COMMANDS = {"worker": {"--queues", "--concurrency", "--name"}}
-EXPECTED_OPTIONS = {"serve": {"--role", "--no-worker"}}
+EXPECTED_COMMANDS: dict[str, set[str]] = {}
+EXPECTED_OPTIONS = {"serve": {"--role"}}
 """Commands and options that arrive with them; those that are there already are compared like all others."""
 
 
