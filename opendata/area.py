@@ -10,6 +10,7 @@ from opendata import (
     described,
     desk,
     lists_views,
+    measures,
     reconcile_views,
     tasks,
     usage,
@@ -37,4 +38,5 @@ AREA = Area(
     running=usage.written_down,
     desk=(desk.router, consumers_desk.router),
     queues=desk.queues,
+    measures=measures.of,
 )

@@ -8,6 +8,7 @@ from partners import (
     board_views,
     desk,
     entrance,
+    measures,
     office,
     organisation_office,
     panel,
@@ -37,5 +38,6 @@ AREA = Area(
     queues=lambda session, officer: [*desk.queues(session, officer), *board_desk.queues(session, officer)],
     api=(api.router, public_api.router),
     panels=panel.of,
+    measures=measures.of,
     panelled_kinds=("evaluation",),
 )

@@ -10,7 +10,8 @@ from portal import handbook
 from portal.handbook import Sample
 from portal.kit import datasets, limits, web
 from portal.kit.limits import door
-from search import overview
+from search import engine, overview
+from search.engine import EngineUnavailable
 
 router = limits.router(include_in_schema=False)
 
@@ -58,6 +59,11 @@ def healthz(request: Request) -> dict[str, Any]:
 @router.get("/readyz")
 @door(who="anyone", limit="600/minute")
 def readyz(request: Request, session: web.ReadingSession) -> Response:
-    """Whether what this process needs answers too."""
+    """Whether what this process needs answers too; 503 without a database. Without search it serves all the same."""
     session.execute(text("select 1"))
-    return JSONResponse({"status": "ready"})
+    try:
+        engine.current().count()
+        search = "ok"
+    except EngineUnavailable:
+        search = "away"
+    return JSONResponse({"status": "ready", "database": "ok", "search": search})

@@ -5,13 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from portal.console import refusals_told
+
+if TYPE_CHECKING:
+    import uvicorn
 
 WEB_FIRST_SECONDS = 2.0
 """The worker starts so much later than the web, so that the first page need not wait for it."""
@@ -55,11 +59,9 @@ def serve(
 ) -> None:
     """Bring the database up to date, then serve the portal and run its jobs until Ctrl-C."""
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     from portal import backup, migrations
-    from portal.kit.settings import get_settings
-    from portal.ports import SharedPort
+    from portal.kit.settings import get_settings, share_metrics
     from reporting import vault
 
     config = uvicorn.Config(
@@ -84,6 +86,18 @@ def serve(
         backup.refuse_half_restored()
     migrations.upgrade()
     vault.ready()
+    with tempfile.TemporaryDirectory(prefix="gongzhi-metrics-") as folder:
+        if workers > 1:
+            share_metrics(folder)
+        _serve(config, host, port, workers=workers, no_worker=no_worker)
+
+
+def _serve(config: "uvicorn.Config", host: str, port: int, *, workers: int, no_worker: bool) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from portal.ports import SharedPort
+
     worker = None if no_worker else WorkerProcess()
     if worker:
         worker.start()

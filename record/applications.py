@@ -377,9 +377,17 @@ def closed(session: Session, officer: Officer, *, before: int | None = None, lim
 
 def count(session: Session, officer: Officer) -> tuple[int, int]:
     """How many are open within the officer's reach, and how many of these are past their day."""
-    today = publication.today()
-    late = func.count().filter(Application.due_on < today)
-    row = session.execute(select(func.count(), late).where(Application.state.in_(OPEN), *_within(officer))).one()
+    return _counted(session, *_within(officer))
+
+
+def count_all(session: Session) -> tuple[int, int]:
+    """How many are open in the whole city, and how many of these are past their day."""
+    return _counted(session)
+
+
+def _counted(session: Session, *wanted: Any) -> tuple[int, int]:
+    late = func.count().filter(Application.due_on < publication.today())
+    row = session.execute(select(func.count(), late).where(Application.state.in_(OPEN), *wanted)).one()
     return int(row[0]), int(row[1])
 
 

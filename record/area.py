@@ -9,6 +9,7 @@ from record import (
     feedback_desk,
     follow_views,
     imports_desk,
+    measures,
     report_views,
     rules_desk,
     tasks,
@@ -31,5 +32,6 @@ AREA = Area(
     ),
     queues=lambda session, officer: [*desk.queues(session, officer), *feedback_desk.queues(session, officer)],
     figures=desk.figures,
+    measures=measures.of,
     freshness=views.freshness,
 )

@@ -5,6 +5,7 @@ from reporting import (
     api,
     case_desk,
     desk,
+    measures,
     open311_views,
     statistics_views,
     status_views,
@@ -23,4 +24,5 @@ AREA = Area(
     desk=(desk.router, case_desk.router),
     queues=desk.queues,
     figures=desk.figures,
+    measures=measures.of,
 )

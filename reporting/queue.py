@@ -98,6 +98,11 @@ def counts(session: Session, officer: Officer) -> Counts:
     return Counts(*(int(value) for value in row))
 
 
+def open_cases(session: Session) -> int:
+    """How many cases are open in the whole city."""
+    return session.scalar(select(func.count()).where(_OPEN)) or 0
+
+
 def overdue_in_public(session: Session) -> int:
     """How many cases are past a day that the law sets: a number that everybody may see."""
     late = select(func.count()).where(_OPEN, TipCase.urgent_on < publication.today())

@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(DEPLOY.glob("*.env.example"))
 UNITS = sorted([*DEPLOY.glob("systemd/*.service"), *DEPLOY.glob("systemd/*.timer")])
 
-EXPECTED_SETTINGS = {"role", "metrics_token"}
+EXPECTED_SETTINGS = {"role"}
 """Settings that deploy/ relies on and that arrive with the roles and the figures for operators."""
 EXPECTED_COMMANDS: dict[str, set[str]] = {}
 EXPECTED_OPTIONS = {"serve": {"--role"}}

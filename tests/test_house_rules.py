@@ -140,7 +140,7 @@ def test_every_module_says_what_belongs_in_it() -> None:
 
 def test_only_settings_reads_the_environment() -> None:
     readers = [p.name for p in SOURCES if re.search(r"os\.(environ|getenv)", p.read_text())]
-    assert readers == []
+    assert set(readers) <= {"settings.py"}
 
 
 def test_every_entry_of_the_timetable_and_every_subscriber_names_a_task_that_exists() -> None:

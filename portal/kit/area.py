@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from portal.kit.accounts import Officer
+from portal.kit.measured import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Area:
     """Kinds of entries that the panels show, so that the page need not show them twice."""
     freshness: Callable[[Session], Sequence[Freshness]] | None = None
     """How fresh what the area publishes is, in the reader's language."""
+    measures: Callable[[Session], Sequence[Measure]] | None = None
+    """Figures for whoever keeps the portal running; a few look-ups in indexes, at most every fifteen seconds."""
     described: Callable[[], Mapping[str, Any]] | None = None
     """Paths outside /api/v1 that programs ask, as OpenAPI 3.1 has them."""
     running: Callable[[], AbstractContextManager[None]] | None = None

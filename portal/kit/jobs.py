@@ -276,6 +276,32 @@ def recent(task_name: str, *, since: datetime) -> list[list[Any]]:
         return list(session.scalars(select(Job.items).where(Job.task == task_name, Job.created_at >= since)))
 
 
+class Standing(NamedTuple):
+    """What waits in one queue."""
+
+    waiting: int
+    oldest_seconds: float
+    """How long ago the oldest job was written that is due and that nobody has begun."""
+
+
+def standings(session: Session) -> dict[Queue, Standing]:
+    """What waits, by queue."""
+    moment = db.now()
+    unbegun = (Job.state == "waiting") & (Job.tries == 0) & (Job.due_at <= moment + RESEND)
+    asked = select(Job.task, func.count(), func.min(Job.created_at)).where(unbegun).group_by(Job.task)
+    found = dict.fromkeys(QUEUES, Standing(0, 0.0))
+    for name, waiting, oldest in session.execute(asked):
+        queue = TASKS[name].queue if name in TASKS else "mail"
+        age = max(0.0, (moment - oldest).total_seconds())
+        found[queue] = Standing(found[queue].waiting + waiting, max(found[queue].oldest_seconds, age))
+    return found
+
+
+def failed(session: Session) -> int:
+    """How many jobs were given up."""
+    return session.scalar(select(func.count()).where(Job.state == "failed")) or 0
+
+
 def purge() -> int:
     """Delete jobs that were done a week ago. Returns how many."""
     with db.writing() as session:

@@ -1,5 +1,6 @@
 """What an operator may choose, read from `PORTAL_*` environment variables. Nothing else reads the environment."""
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -101,6 +102,11 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, ge=1, description="Officers are signed out so long after they signed in.")
     argon2_memory_kib: int = Field(default=65_536, ge=8, description="Memory that checking one password takes.")
     argon2_passes: int = Field(default=3, ge=1, description="How often that memory is gone over.")
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that /metrics can be read with from elsewhere.",
+    )
     log_json: bool = Field(default=False, description="One JSON object a line instead of coloured text.")
 
     @model_validator(mode="after")
@@ -128,6 +134,20 @@ class Settings(BaseSettings):
         """The folder of private keys: never inside the data folder, so that no copy of the data holds them."""
         data_dir = self.data_dir.absolute()
         return self.keys_dir or data_dir.with_name(f"{data_dir.name}-keys")
+
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the processes of one host write down what they answered: prometheus-client reads it from the environment."""
+
+
+def metrics_folder() -> str | None:
+    """The folder, if this process shares its figures with others."""
+    return os.environ.get(METRICS_FOLDER)
+
+
+def share_metrics(folder: str) -> None:
+    """Let this process's children share their figures."""
+    os.environ[METRICS_FOLDER] = folder
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal.kit import db, errors, formats, i18n, limits
+from portal.kit import db, errors, formats, i18n, limits, measured
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 
@@ -275,14 +275,15 @@ class Frame:
 
         with i18n.speaking(language):
             await self._answer(request, receive, framed)
-        route = scope.get("route")
-        ms = round((time.perf_counter() - started) * 1000, 1)
+        route = getattr(scope.get("route"), "path", None)
+        seconds = time.perf_counter() - started
+        measured.answered(scope["path"], route, scope["method"], status, seconds)
         log.info(
             "request",
             method=scope["method"],
-            route=getattr(route, "path", "-"),
+            route=route or "-",
             status=status,
-            ms=ms,
+            ms=round(seconds * 1000, 1),
             number=number,
         )
 
