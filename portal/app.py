@@ -17,7 +17,7 @@ import record.area
 import reporting.area
 import search.area
 from opendata.consumers_views import Counting
-from portal import desk, pages
+from portal import desk, own_account, pages
 from portal.kit import db, gate, limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
@@ -106,6 +106,7 @@ def create_app() -> FastAPI:
     app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
     app.include_router(pages.router)
     app.include_router(desk.router)
+    app.include_router(own_account.router)
     for area in AREAS:
         for part in (*area.pages, *area.desk):
             app.include_router(part)

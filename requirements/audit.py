@@ -19,7 +19,7 @@ def judged(dependencies: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
     found = list(dependencies)
     asked = [one for one in found if "skip_reason" not in one]
     said = [
-        f"{one['name']} {one['version']}: {fault['id']}, mended in {', '.join(fault['fix_versions']) or 'no version yet'}"
+        f"{one['name']} {one['version']}: {fault['id']}, mended in {', '.join(fault['fix_versions']) or 'none yet'}"
         for one in asked
         for fault in one["vulns"]
     ]
@@ -34,7 +34,7 @@ def judged(dependencies: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
 def asked(lock: Path) -> list[dict[str, Any]]:
     """pip-audit's findings about a lock. Raises OSError when there are none."""
     command = [Path(sys.executable).with_name("pip-audit"), "--disable-pip", "--require-hashes", "-r", lock]
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603
         [*command, "-f", "json", "--progress-spinner", "off"], check=False, capture_output=True, text=True, timeout=900
     )
     try:

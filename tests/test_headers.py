@@ -1,4 +1,4 @@
-"""Every address is asked by everybody: nothing breaks, every answer carries its headers, nobody sees what is not theirs."""
+"""Every address is asked by everybody: nothing breaks, no header is missing, nobody sees what is not theirs."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ ALWAYS = {
     "permissions-policy": web.SECURITY_HEADERS["Permissions-Policy"],
 }
 ELSEWHERE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-ENDS_THE_SESSION = {"/desk/logout", "/account/logout", "/desk/own/others", "/account/own/others"}
+ENDS_THE_SESSION = {"/desk/logout", "/account/logout"}
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 DRAWN = {"sign.html", "join.html", "receipt.html"}
 """Templates that show a QR code, which the portal itself drew as SVG."""
@@ -232,7 +232,9 @@ def test_templates_hold_no_code_and_every_script_carries_the_nonce() -> None:
 
 
 def test_no_script_makes_text_into_markup_or_code() -> None:
-    sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|DOMParser|\beval\(|new Function|setTimeout\(['\"`]"
+    sinks = (
+        r"(inner|outer)HTML|insertAdjacentHTML|document\.write|srcdoc|DOMParser|\beval\(|new Function|Timeout\(['\"`]"
+    )
     for path in (ROOT / "portal" / "static" / "js").glob("*.js"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(sinks, text), path

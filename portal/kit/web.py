@@ -34,7 +34,7 @@ STATIC_DIR = ROOT / "portal" / "static"
 API_PREFIX = "/api/"
 
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Content Security Policy of what is no page: data, files, scripts themselves. It loads nothing and is framed nowhere."""
+"""Content Security Policy of what is no page: data, files, scripts. It loads nothing and is framed nowhere."""
 _OF_A_PAGE = (
     "default-src 'none'; script-src 'nonce-{nonce}'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
