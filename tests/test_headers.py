@@ -202,6 +202,24 @@ def test_what_breaks_what_is_away_and_what_comes_too_often_carry_them_too() -> N
     assert answers["/seldom"].headers["Retry-After"]
 
 
+@pytest.mark.usefixtures("embedded")
+def test_over_https_every_cookie_belongs_to_this_very_host(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_settings(monkeypatch, base_url="https://portal.example")
+    with TestClient(application(), base_url="https://portal.example") as secure:
+        officers.sign_in(secure, officers.add_officer())
+        secure.get("/help?lang=en")
+        assert {cookie.name for cookie in secure.cookies.jar} == {"__Host-desk", "__Host-lang"}
+        assert all(cookie.secure and cookie.path == "/" for cookie in secure.cookies.jar)
+        assert secure.get("/help").headers["content-language"] == "en"
+
+
+@pytest.mark.usefixtures("embedded")
+def test_nobody_may_trace_or_finds_what_is_for_operators(client: TestClient) -> None:
+    assert client.request("TRACE", "/").status_code == 405
+    for path in ("/metrics", "/docs", "/redoc", "/openapi.json", "/.git/config", "/static/../pyproject.toml", "/.env"):
+        assert client.get(path).status_code == 404, path
+
+
 # ---- scripts --------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
-from portal.kit import db, passwords
+from portal.kit import accounts, db, passwords
 from portal.kit.accounts import Account, AccountSession
 from tests import members, officers
 from tests.conftest import application, use_settings
@@ -104,3 +104,15 @@ def test_over_https_signing_out_empties_what_the_browser_keeps(
         answer = secure.post("/desk/logout", data={"form_token": token}, follow_redirects=False)
     assert answer.headers["clear-site-data"] == '"cache", "storage"'
     assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+@pytest.mark.usefixtures("embedded")
+def test_who_lost_either_factor_gets_both_anew_and_is_signed_out(client: TestClient) -> None:
+    officer = officers.add_officer()
+    officers.sign_in(client, officer)
+    hashed = passwords.hashed(NEW)
+    with db.writing() as session:
+        accounts.renew(session, officer.login, password_hash=hashed)
+    assert held() == 0
+    form = {"login": officer.login, "code": officer.code()}
+    assert client.post("/desk/login", data={**form, "password": NEW}).status_code == 403, "the old codes open nothing"

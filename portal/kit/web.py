@@ -352,7 +352,8 @@ class Frame:
             headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
-        if get_settings().base_url.startswith("https://"):
+        over_https = get_settings().base_url.startswith("https://")
+        if over_https:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         headers["X-Request-Id"] = number
         limits.add_headers(request.scope["state"], headers)
@@ -364,4 +365,6 @@ class Frame:
         for_one_person = f"{request.url.path}/".startswith(SIGNED_IN)
         headers.setdefault("Cache-Control", "no-store" if for_one_person else "no-cache")
         if request.query_params.get("lang") == language:
-            headers.append("Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly")
+            name, secure = (f"__Host-{i18n.COOKIE}", "; Secure") if over_https else (i18n.COOKIE, "")
+            said = f"{name}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly{secure}"
+            headers.append("Set-Cookie", said)
