@@ -45,7 +45,11 @@ def crawl(page: Page, start: str) -> list[str]:
     page.add_init_script(TELL)
     page.on("console", lambda said: said.type == "error" and complaints.append(f"{page.url}: {said.text}"))
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-    page.on("response", lambda answer: answers.append(answer))
+
+    def heard(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", heard)
     waiting, seen = [start], {shape(start)}
     visited = []
     while waiting and len(visited) < MOST_PAGES:
