@@ -10,7 +10,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak lint format bench bench-record bench-partners bench-data bench-plans load messages lock clean
+.PHONY: help install run test soak lint audit format bench bench-record bench-partners bench-data bench-plans load messages lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ lint: .venv/.dev ## check style, types, imports, templates, translations
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 	@$(BIN)/djlint --check --lint templates 2>/dev/null | tail -n 40
+
+audit: .venv/.dev ## ask the package index for known vulnerabilities of what is locked
+	@$(BIN)/python requirements/audit.py
 
 format: .venv/.dev ## put the code into the house's form
 	@$(BIN)/ruff format -q .

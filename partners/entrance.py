@@ -45,7 +45,14 @@ def login(
 ) -> Response:
     web.refuse_other_sites(request)
     try:
-        token = signin.sign_in(login, password, code, caller=limits.caller(request), kind="member")
+        token = signin.sign_in(
+            login,
+            password,
+            code,
+            caller=limits.caller(request),
+            kind="member",
+            instead_of=request.cookies.get(gate.MEMBERS.cookie),
+        )
     except (SignInRefused, TooManySignIns) as refusal:
         page = web.page(
             request, "account/login.html", status=refusal.status, next=next, login=login,

@@ -17,7 +17,7 @@ import record.area
 import reporting.area
 import search.area
 from opendata.consumers_views import Counting
-from portal import desk, measures, pages
+from portal import desk, measures, own_account, pages
 from portal.kit import db, gate, limits, logs, openapi, web
 from portal.kit.area import Area
 from portal.kit.settings import get_settings
@@ -107,6 +107,7 @@ def create_app() -> FastAPI:
     app.include_router(pages.router)
     app.include_router(measures.router)
     app.include_router(desk.router)
+    app.include_router(own_account.router)
     for area in AREAS:
         for part in (*area.pages, *area.desk):
             app.include_router(part)

@@ -42,7 +42,9 @@ def login(
 ) -> Response:
     web.refuse_other_sites(request)
     try:
-        token = signin.sign_in(login, password, code, caller=limits.caller(request))
+        token = signin.sign_in(
+            login, password, code, caller=limits.caller(request), instead_of=request.cookies.get(gate.DESK.cookie)
+        )
     except (SignInRefused, TooManySignIns) as refusal:
         problem = web.problem(refusal)
         page = web.page(

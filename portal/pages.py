@@ -1,19 +1,25 @@
 """Pages that belong to no area: home, help, about, developers, and health."""
 
+from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlalchemy import text
 
 from portal import handbook
 from portal.handbook import Sample
-from portal.kit import datasets, limits, web
+from portal.kit import datasets, db, limits, web
+from portal.kit.errors import NotFound
 from portal.kit.limits import door
+from portal.kit.settings import get_settings
 from search import engine, overview
 from search.engine import EngineUnavailable
 
 router = limits.router(include_in_schema=False)
+
+SECURITY_TXT_HOLDS = timedelta(days=180)
+"""RFC 9116, 2.5.5 recommends less than a year."""
 
 
 @router.get("/")
@@ -46,6 +52,21 @@ def developers(request: Request, session: web.ReadingSession) -> Response:
         problems=handbook.problems(),
         freshness=[one for area in request.app.state.areas if area.freshness for one in area.freshness(session)],
         data_sets=datasets.offered().values(),
+    )
+
+
+@router.get("/.well-known/security.txt")
+@door(who="anyone", limit="60/minute")
+def security_txt(request: Request) -> Response:
+    """Whom to tell of a weakness (RFC 9116). Raises NotFound while the operator names nobody."""
+    settings = get_settings()
+    contact = settings.security_contact or (settings.contact_address and f"mailto:{settings.contact_address}")
+    if not contact:
+        raise NotFound
+    expires = (db.now() + SECURITY_TXT_HOLDS).strftime("%Y-%m-%dT00:00:00+00:00")
+    return PlainTextResponse(
+        f"Contact: {contact}\nExpires: {expires}\nPreferred-Languages: zh, en\n"
+        f"Canonical: {settings.base_url}/.well-known/security.txt\n"
     )
 
 

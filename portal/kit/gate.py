@@ -90,6 +90,8 @@ class Zone:
     def let_out(self, response: Response) -> None:
         """Take the session from the browser."""
         response.delete_cookie(self.cookie, path="/", secure=_is_https(), httponly=True, samesite="strict")
+        if _is_https():
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
     def present(self, request: Request) -> signin.SignedIn | None:
         """The session that this request comes with, if it still holds."""

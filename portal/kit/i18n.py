@@ -64,7 +64,8 @@ def ngettext(singular: str, plural: str, number: int, /, **values: object) -> st
 
 def choose(connection: HTTPConnection) -> Language:
     """What the visitor asked for: `?lang=`, else what they chose before, else what their browser prefers."""
-    for wish in (connection.query_params.get("lang"), connection.cookies.get(COOKIE)):
+    kept = connection.cookies.get(f"__Host-{COOKIE}") or connection.cookies.get(COOKIE)
+    for wish in (connection.query_params.get("lang"), kept):
         if wish in LANGUAGES:
             return "en" if wish == "en" else "zh"
     for part in connection.headers.get("accept-language", "").split(","):

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         pattern=r"^([\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+)?$",
         description="E-mail address for questions about the open data, in every catalogue; empty: none is named.",
     )
+    security_contact: str = Field(
+        default="",
+        max_length=200,
+        pattern=r"^((mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+[0-9-]+))?$",
+        description="Whom to tell of a weakness, as a URI, in /.well-known/security.txt; empty: the contact address.",
+    )
     workbook_rows: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Data sets of more rows than that are not written as XLSX."
     )

@@ -99,10 +99,13 @@ class SignedIn:
 # ---- signing in -----------------------------------------------------------------------------------------------------
 
 
-def sign_in(login: str, password: str, code: str, *, caller: str, kind: str = "officer") -> str:
+def sign_in(
+    login: str, password: str, code: str, *, caller: str, kind: str = "officer", instead_of: str | None = None
+) -> str:
     """The token of a new session of an account of this kind. Raises SignInRefused or TooManySignIns.
 
-    `caller` is `limits.caller(request)`. It opens its own transactions: Argon2 must not hold one, and an attempt counts
+    `caller` is `limits.caller(request)`; `instead_of`: the token of a session of this browser, which ends.
+    It opens its own transactions: Argon2 must not hold one, and an attempt counts
     from before it is looked at, so that a hundred at once are a hundred attempts.
     """
     login = accounts.fold(login)
@@ -121,6 +124,8 @@ def sign_in(login: str, password: str, code: str, *, caller: str, kind: str = "o
     with db.writing() as session:
         _spend(session, account, changes)
         _forgive(session, login, caller)
+        if instead_of:
+            session.execute(delete(AccountSession).where(AccountSession.token_hash == _kept(instead_of)))
         token = start(session, account.id)
     log.info("signin.done", account=account.id)
     return token
@@ -249,3 +254,22 @@ def seen(session: Session, signed_in: SignedIn) -> None:
 def end(session: Session, signed_in: SignedIn) -> None:
     """Sign out of this session."""
     session.execute(delete(AccountSession).where(AccountSession.id == signed_in.session_id))
+
+
+def sessions(session: Session, account_id: int) -> list[AccountSession]:
+    """The sessions of this account that hold, the one used last first."""
+    moment = db.now()
+    idle_since = moment - timedelta(minutes=get_settings().session_idle_minutes)
+    held = select(AccountSession).where(
+        AccountSession.account_id == account_id,
+        AccountSession.expires_at > moment,
+        AccountSession.last_seen_at > idle_since,
+    )
+    return list(session.scalars(held.order_by(AccountSession.last_seen_at.desc(), AccountSession.id.desc()).limit(100)))
+
+
+def end_all_but(session: Session, account_id: int, token: str) -> None:
+    """Sign an account out everywhere but in the session of this token."""
+    session.execute(
+        delete(AccountSession).where(AccountSession.account_id == account_id, AccountSession.token_hash != _kept(token))
+    )

@@ -33,17 +33,32 @@ TEMPLATES_DIR = ROOT / "templates"
 STATIC_DIR = ROOT / "portal" / "static"
 API_PREFIX = "/api/"
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Content Security Policy of what is no page: data, files, scripts. It loads nothing and is framed nowhere."""
+_OF_A_PAGE = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; worker-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types proof-worker"
 )
+_REFUSED_FEATURES = (
+    "accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope", "hid",
+    "idle-detection", "magnetometer", "microphone", "midi", "payment", "publickey-credentials-get", "screen-wake-lock",
+    "serial", "usb", "xr-spatial-tracking",
+)  # fmt: skip
 SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": _NOTHING,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _REFUSED_FEATURES),
 }
+"""What every answer carries, unless its route says something else. Pages: see `content_security_policy`."""
+
+PROGRAMS = ("/api/", "/reconcile", "/open311/", "/wechat", "/data/")
+"""Beginnings of addresses that other sites' pages may write to, without anybody's cookie: the open interfaces. The
+forms among them refuse other sites themselves (`refuse_other_sites`)."""
+SIGNED_IN = ("/desk/", "/account/")
 
 log = structlog.get_logger()
 
@@ -64,6 +79,11 @@ ReadingSession = Annotated[Session, Depends(_reading_dependency, scope="function
 
 
 # ---- pages ----------------------------------------------------------------------------------------------------------
+
+
+def content_security_policy(nonce: str) -> str:
+    """A page's policy: it runs the scripts that carry this answer's nonce and no other, and loads from here alone."""
+    return _OF_A_PAGE.format(nonce=nonce)
 
 
 @lru_cache(maxsize=256)
@@ -121,8 +141,9 @@ def offer_to_templates(**functions: Callable[..., object]) -> None:
 
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a template of `templates/` in the visitor's language."""
-    html = templates().get_template(template).render(request=request, language=i18n.current(), **values)
-    return HTMLResponse(html, status_code=status)
+    nonce = secrets.token_urlsafe(18)
+    html = templates().get_template(template).render(request=request, language=i18n.current(), nonce=nonce, **values)
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": content_security_policy(nonce)})
 
 
 class HashedStaticFiles(StaticFiles):
@@ -160,6 +181,9 @@ def problem(error: PortalError) -> dict[str, Any]:
 def refuse(request: Request, error: PortalError, *, headers: dict[str, str] | None = None) -> Response:
     """The one renderer of refusals."""
     headers = {**error.headers, **(headers or {})}
+    if error.status in (401, 403, 429):
+        route = getattr(request.scope.get("route"), "path", "-")
+        log.info("refused", why=error.slug, route=route, number=request.scope.get("state", {}).get("request_number"))
     if wants_json(request):
         return JSONResponse(
             problem(error), status_code=error.status, media_type="application/problem+json", headers=headers
@@ -228,10 +252,27 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _cross_site(request: Request) -> bool:
-    """Whether this is a write in a visitor's name that another site's page sends."""
-    if request.method in ("GET", "HEAD", "OPTIONS") or "cookie" not in request.headers:
+    """Whether another site's page sends this where it may not: a write, or a look at what is for one person.
+
+    A link from elsewhere may open a page of the desk or of a member, but then the browser keeps the session back
+    (`SameSite=Strict`), and so it leads to signing in. Whatever comes with a session all the same is refused, and so is
+    what would show such a page in a frame or an image, or read it by script.
+    """
+    if not from_another_site(request):
         return False
-    return from_another_site(request)
+    path = f"{request.url.path}/"
+    if path.startswith(SIGNED_IN) and request.method in ("GET", "HEAD"):
+        to_be_read = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+        alone = request.headers.get("sec-fetch-dest", "document") == "document"
+        return not (to_be_read and alone) or _has_session(request)
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return False
+    return "cookie" in request.headers or not path.startswith(PROGRAMS)
+
+
+def _has_session(request: Request) -> bool:
+    names = {side.strip("/") for side in SIGNED_IN}
+    return any(cookie.removeprefix("__Host-") in names for cookie in request.cookies)
 
 
 def from_another_site(request: Request) -> bool:
@@ -308,9 +349,12 @@ class Frame:
 
     @staticmethod
     def _add_headers(headers: MutableHeaders, request: Request, language: str, number: str) -> None:
+        if headers.get("Access-Control-Allow-Origin") == "*":
+            headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
-        if get_settings().base_url.startswith("https://"):
+        over_https = get_settings().base_url.startswith("https://")
+        if over_https:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         headers["X-Request-Id"] = number
         limits.add_headers(request.scope["state"], headers)
@@ -319,7 +363,9 @@ class Frame:
         headers.setdefault("Content-Language", i18n.HTML_TAGS["en" if language == "en" else "zh"])
         headers.add_vary_header("Accept-Language")
         headers.add_vary_header("Cookie")
-        for_one_person = f"{request.url.path}/".startswith(("/desk/", "/account/"))
+        for_one_person = f"{request.url.path}/".startswith(SIGNED_IN)
         headers.setdefault("Cache-Control", "no-store" if for_one_person else "no-cache")
         if request.query_params.get("lang") == language:
-            headers.append("Set-Cookie", f"{i18n.COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly")
+            name, secure = (f"__Host-{i18n.COOKIE}", "; Secure") if over_https else (i18n.COOKIE, "")
+            said = f"{name}={language}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly{secure}"
+            headers.append("Set-Cookie", said)

@@ -1,6 +1,15 @@
 // The preview of a tip-off: works on the proof that is asked just now, if any, while the reporter still reads. The form
 // is sent when it is done. Without it the form can be sent too; at busy times it then has to wait a little.
 
+// Where the browser has Trusted Types, this is the one policy that pages allow: a worker from this site.
+const own = {
+  createScriptURL(address) {
+    if (new URL(address, location.href).origin !== location.origin) throw new TypeError("not from this site");
+    return address;
+  },
+};
+const policy = window.trustedTypes?.createPolicy("proof-worker", own) ?? own;
+
 for (const form of document.querySelectorAll("form[data-proof]")) {
   const field = form.elements.proof;
   const status = form.querySelector("[data-status]");
@@ -17,7 +26,7 @@ for (const form of document.querySelectorAll("form[data-proof]")) {
 
   function solve(challenge) {
     return new Promise((resolve, reject) => {
-      const worker = new Worker(form.dataset.worker, { type: "module" });
+      const worker = new Worker(policy.createScriptURL(form.dataset.worker), { type: "module" });
       worker.onerror = reject;
       worker.onmessage = ({ data }) => {
         if (data.done !== undefined) return;

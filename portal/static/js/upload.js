@@ -33,8 +33,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
         location.assign(request.responseURL);
         return;
       }
-      const page = new DOMParser().parseFromString(request.responseText, "text/html");
-      document.getElementById("main").replaceWith(page.getElementById("main"));
+      document.getElementById("main").replaceWith(request.response.getElementById("main"));
       document.querySelector("[role=alert]")?.scrollIntoView();
     });
     request.addEventListener("error", () => {
@@ -42,6 +41,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
       status.textContent = form.dataset.failed;
     });
     request.open("POST", form.action);
+    request.responseType = "document";
     request.setRequestHeader("Accept", "text/html");
     request.send(new FormData(form));
   });
