@@ -104,13 +104,11 @@ def create_app() -> FastAPI:
     app.add_middleware(web.Frame)
     app.add_middleware(Counting)
     app.mount("/static", web.HashedStaticFiles(directory=web.STATIC_DIR), name="static")
-    app.include_router(pages.router)
-    app.include_router(measures.router)
-    app.include_router(desk.router)
-    app.include_router(own_account.router)
-    for area in AREAS:
-        for part in (*area.pages, *area.desk):
-            app.include_router(part)
+    for router in (pages.router, measures.router, own_account.router, *(part for area in AREAS for part in area.pages)):
+        app.include_router(router)
+    if get_settings().role != "public":
+        for router in (desk.router, own_account.desk, *(part for area in AREAS for part in area.desk)):
+            app.include_router(router)
     app.include_router(_api_router())
     openapi.publish(app, *(area.described() for area in AREAS if area.described))
     return app

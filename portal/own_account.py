@@ -18,19 +18,20 @@ from portal.kit.signin import SignInRefused, TooManySignIns
 from record import acts
 
 router = limits.router(include_in_schema=False)
+desk = limits.router(include_in_schema=False)
 
 Typed = Annotated[str, Form(max_length=200)]
 
 log = structlog.get_logger()
 
 
-@router.get("/desk/own")
+@desk.get("/desk/own")
 @door(who="officer", limit="60/minute")
 def desk_page(request: Request, officer: gate.Officer, session: web.ReadingSession, done: str = "") -> Response:
     return _page(request, session, gate.DESK, done=done)
 
 
-@router.post("/desk/own")
+@desk.post("/desk/own")
 @door(who="officer", limit="20/minute", body_bytes=8_000)
 def desk_change(
     request: Request, officer: gate.Officer, *, password: Typed = "", code: Typed = "", new: Typed = ""

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 WEB_FIRST_SECONDS = 2.0
 """The worker starts so much later than the web, so that the first page need not wait for it."""
+
+
+class Role(StrEnum):
+    all = "all"
+    public = "public"
+    desk = "desk"
 
 
 class WorkerProcess:
@@ -55,15 +62,21 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Web processes.")] = 1,
+    role: Annotated[
+        Role | None, typer.Option(help="public: without the desk and private keys; desk: for officers; all: both.")
+    ] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Jobs are run by `portal worker` elsewhere.")] = False,
 ) -> None:
     """Bring the database up to date, then serve the portal and run its jobs until Ctrl-C."""
     import uvicorn
 
     from portal import backup, migrations
-    from portal.kit.settings import get_settings, share_metrics
+    from portal.kit.settings import get_settings, serve_as, share_metrics
     from reporting import vault
 
+    if role:
+        serve_as(role.value)
+    public = get_settings().role == "public"
     config = uvicorn.Config(
         "portal.app:create_app",
         factory=True,
@@ -84,12 +97,15 @@ def serve(
         raise typer.Exit(1) from error
     with refusals_told():
         backup.refuse_half_restored()
-    migrations.upgrade()
-    vault.ready()
+        if public:
+            migrations.refuse_outdated()
+    if not public:
+        migrations.upgrade()
+        vault.ready()
     with tempfile.TemporaryDirectory(prefix="gongzhi-metrics-") as folder:
         if workers > 1:
             share_metrics(folder)
-        _serve(config, host, port, workers=workers, no_worker=no_worker)
+        _serve(config, host, port, workers=workers, no_worker=no_worker or public)
 
 
 def _serve(config: "uvicorn.Config", host: str, port: int, *, workers: int, no_worker: bool) -> None:

@@ -45,6 +45,7 @@ TIMETABLE: dict[str, Rhythm] = {
     "record.mend_calendar": Daily(0, 15),
     "reporting.mend_clocks": Daily(0, 20),
     "partners.mend_clocks": Daily(0, 25),
+    "record.sign_head": Every(minutes=1),
     # What is due, what a crash left lying, what waited its hour.
     "record.deliver": Every(minutes=5),
     "record.mail_followers": Every(minutes=5),

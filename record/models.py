@@ -190,6 +190,19 @@ class LedgerHead(Base):
     size: Mapped[int] = mapped_column(BigInteger)
 
 
+class SignedHead(Base):
+    """The newest head that the officers' side signed: all that a public side without private keys can show of it."""
+
+    __tablename__ = "signed_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1: there is one row."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    checkpoint: Mapped[str] = mapped_column(String(200))
+    signature: Mapped[str] = mapped_column(String(100))
+    public_key: Mapped[str] = mapped_column(String(60))
+
+
 class RedactedFact(Base):
     """A fact that was redacted must not come back with the next delivery: SHA-256 of what named it."""
 

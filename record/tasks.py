@@ -15,6 +15,7 @@ from record import (
     mailings,
     news,
     publication,
+    signed,
     subscriptions,
     switches,
     uploads,
@@ -29,6 +30,13 @@ def join(codes: list[Any]) -> None:
     """Join to entities that arrived what came before them."""
     with db.writing() as session:
         joining.join(session, codes)
+
+
+@jobs.task("record.sign_head", queue="deliveries")
+def sign_head(_items: list[Any]) -> None:
+    """Sign the ledger's head for a public side that holds no private key."""
+    with db.writing() as session:
+        signed.keep(session)
 
 
 @jobs.task("record.close_windows", queue="deliveries")

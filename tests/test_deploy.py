@@ -23,15 +23,9 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(DEPLOY.glob("*.env.example"))
 UNITS = sorted([*DEPLOY.glob("systemd/*.service"), *DEPLOY.glob("systemd/*.timer")])
 
-EXPECTED_SETTINGS = {"role"}
-"""Settings that deploy/ relies on and that arrive with the roles and the figures for operators."""
-EXPECTED_COMMANDS: dict[str, set[str]] = {}
-EXPECTED_OPTIONS = {"serve": {"--role"}}
-"""Commands and options that arrive with them; those that are there already are compared like all others."""
-
 
 def known_settings() -> set[str]:
-    return {f"PORTAL_{name.upper()}" for name in {*Settings.model_fields, *EXPECTED_SETTINGS}}
+    return {f"PORTAL_{name.upper()}" for name in Settings.model_fields}
 
 
 def pairs(file: Path) -> Iterator[tuple[str, str]]:
@@ -103,15 +97,14 @@ def test_the_public_side_is_not_told_what_only_the_desk_needs() -> None:
 
 
 def command_named(words: list[str]) -> tuple[str, Any, list[str]]:
-    """The command that these words call, its name, and the words behind it. None: it has yet to arrive."""
+    """The command that these words call, its name, and the words behind it."""
     at: Any = typer.main.get_command(app)
     name = ""
     while hasattr(at, "commands") and words and not words[0].startswith("-"):
         name = f"{name} {words[0]}".strip()
         found = at.commands.get(words[0])
         if found is None:
-            assert name in EXPECTED_COMMANDS, f"there is no command `portal {name}`"
-            return name, None, words[1:]
+            raise AssertionError(f"there is no command `portal {name}`")
         at, words = found, words[1:]
     return name, at, words
 
@@ -119,7 +112,7 @@ def command_named(words: list[str]) -> tuple[str, Any, list[str]]:
 def refuse_unknown_options(words: list[str]) -> None:
     name, command, rest = command_named(words)
     options = {option for parameter in command.params for option in parameter.opts} if command else set()
-    options |= EXPECTED_OPTIONS.get(name, set()) | EXPECTED_COMMANDS.get(name, set()) | {"--help"}
+    options |= {"--help"}
     for word in rest:
         if word.startswith("--"):
             assert word.partition("=")[0] in options, f"`portal {name}` has no {word}"

@@ -33,6 +33,14 @@ class KeyFileDamaged(RuntimeError):
     """A key file does not hold what it should. Bring it back from its copy; a new one would void what it signed."""
 
 
+class NotInThisZone(RuntimeError):
+    """The public side asked for a key that only the officers' side may hold."""
+
+
+OFFICERS_ALONE = frozenset({"staff-mail"})
+"""Secrets that the public side never needs; private keys it may not hold at all."""
+
+
 def secret(name: str) -> bytes:
     """32 random bytes that only this portal knows, the same for every process that shares the folder."""
     return _secret(_file(name, ".key"))
@@ -62,7 +70,7 @@ def age_identity(name: str) -> str:
 
 def has_age_identity(name: str) -> bool:
     """Whether the key is here, without making one."""
-    return _file(name, ".age").exists()
+    return get_settings().role != "public" and _file(name, ".age").exists()
 
 
 # A key never changes while a process lives, so a file is read once; paths differ between portals, as in tests.
@@ -111,6 +119,8 @@ def _new_pem() -> bytes:
 def _file(name: str, ending: str) -> Path:
     if not _NAME.fullmatch(name):
         raise ValueError("a key's name is lower-case letters, digits and hyphens")
+    if get_settings().role == "public" and (ending != ".key" or name in OFFICERS_ALONE):
+        raise NotInThisZone(name)
     return get_settings().resolved_keys_dir / f"{name}{ending}"
 
 

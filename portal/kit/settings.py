@@ -4,7 +4,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +15,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PORTAL_", extra="ignore", hide_input_in_errors=True)
 
+    role: Literal["all", "public", "desk"] = Field(
+        default="all",
+        description="public: for the internet, without desk and private keys; desk: for officers; all: both.",
+    )
     data_dir: Path = Field(default=Path("var"), description="Folder for the database, the search index and files.")
     keys_dir: Path | None = Field(
         default=None, description="Folder for this portal's private keys; unset: beside the data folder, named *-keys."
@@ -154,6 +158,12 @@ def metrics_folder() -> str | None:
 def share_metrics(folder: str) -> None:
     """Let this process's children share their figures."""
     os.environ[METRICS_FOLDER] = folder
+
+
+def serve_as(role: str) -> None:
+    """Give this process and its children a role."""
+    os.environ["PORTAL_ROLE"] = role
+    get_settings.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -72,6 +72,20 @@ def upgrade() -> None:
                 return
 
 
+class NotUpToDate(PortalError):
+    status = 503
+    slug = "not-up-to-date"
+    title = "The database is not at this version's state, and the public side does not change it."
+    remedy = "Start the officers' side of this version first: `portal serve --role desk`."
+
+
+def refuse_outdated() -> None:
+    """Raises NotUpToDate when the database is at another revision than this code."""
+    with db.reading_engine().connect() as connection:
+        if revision(connection) != ScriptDirectory.from_config(config()).get_current_head():
+            raise NotUpToDate
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """Within this block no other process migrates this database; it ends with the connection that holds the lock."""
