@@ -5,6 +5,7 @@ from opendata import (
     consumers_api,
     consumers_desk,
     consumers_views,
+    datastore,
     dcat_views,
     deltas_views,
     described,
@@ -39,4 +40,5 @@ AREA = Area(
     desk=(desk.router, consumers_desk.router),
     queues=desk.queues,
     measures=measures.of,
+    warm=datastore.prepare,
 )

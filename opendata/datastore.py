@@ -14,22 +14,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import structlog
 
 from opendata import filters, snapshots
 from opendata.filters import Condition
 from opendata.models import Snapshot
 from opendata.snapshots import Manifest
-from portal.kit import db, storage
+from portal.kit import datasets, db, storage
 from portal.kit.datasets import DataSet
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
 from record import ledger, publication, withdrawn
+
+log = structlog.get_logger()
 
 SECONDS = 5.0
 MEMORY = "256MB"
 MOST_ROWS = 32_000
 DEEPEST_OFFSET = 100_000
 COPIES_KEPT = 2
+WAIT_SECONDS = 5.0
+"""So long a query waits for a small copy. For a large one it is answered from the one before, or told to come again."""
+LARGE = 100_000
+"""Rows from which a copy takes long."""
+LATER = 10
+"""Niceness of the thread that makes a copy."""
 TOTALS_KEPT = 2_000
 
 
@@ -72,6 +81,7 @@ class _Copy:
 
 
 _copies: dict[tuple[str, str], _Copy] = {}
+_building: dict[Path, threading.Event] = {}
 _opening = threading.Lock()
 
 
@@ -88,21 +98,73 @@ def forget() -> None:
 
 
 def _copy(data_set: DataSet, snapshot: Snapshot) -> _Copy:
-    version = f"{snapshot.seq}-{int(snapshot.changed_at.timestamp() * 1000)}"
+    """The copy of the newest snapshot; while that is made, the one before. Raises DataAway when there is neither."""
     where = (str(get_settings().data_dir), data_set.name)
+    version, known = _version(snapshot), _copies.get(where)
+    if known and known.version == version:
+        return known
+    path = folder() / f"{data_set.name}-{version}.duckdb"
+    if not path.exists():
+        _build_beside(data_set, snapshot, path).wait(WAIT_SECONDS if snapshot.manifest["rows"] < LARGE else 0)
+    if path.exists():
+        return _open(where, version, path, snapshot)
+    if known:
+        return known
+    raise DataAway
+
+
+def _version(snapshot: Snapshot) -> str:
+    return f"{snapshot.seq}-{int(snapshot.changed_at.timestamp() * 1000)}"
+
+
+def _open(where: tuple[str, str], version: str, path: Path, snapshot: Snapshot) -> _Copy:
     with _opening:
         known = _copies.get(where)
         if known and known.version == version:
             return known
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder() / f"{data_set.name}-{version}.duckdb"
-        if not path.exists():
-            _build(data_set, Manifest.model_validate(snapshot.manifest), path)
         engine = duckdb.connect(str(path), read_only=True, config={"memory_limit": MEMORY, "threads": 1})
         engine.execute("SET enable_external_access=false; SET lock_configuration=true")
         made = _Copy(version, engine, seen=snapshot.cleaned)
         _copies[where] = made
         return made
+
+
+def prepare() -> None:
+    """Make the copies that take long before somebody asks, in this thread."""
+    with db.reading() as session:
+        made = snapshots.all_of(session)
+    for name, (snapshot, manifest) in made.items():
+        data_set = datasets.offered().get(name)
+        if data_set is not None and manifest.rows >= LARGE:
+            path = folder() / f"{name}-{_version(snapshot)}.duckdb"
+            if not path.exists():
+                _build_beside(data_set, snapshot, path).wait()
+
+
+def _build_beside(data_set: DataSet, snapshot: Snapshot, path: Path) -> threading.Event:
+    """Have the copy made by a thread that gives way to those who answer people. Returns what is set at its end."""
+    with _opening:
+        known = _building.get(path)
+        if known:
+            return known
+        done = _building[path] = threading.Event()
+    manifest = Manifest.model_validate(snapshot.manifest)
+
+    def build() -> None:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
+        try:
+            folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+            _build(data_set, manifest, path)
+        except (duckdb.Error, PortalError, OSError) as error:
+            log.warning("datastore.not_built", data_set=data_set.name, error=type(error).__name__)
+        finally:
+            with _opening:
+                _building.pop(path, None)
+            done.set()
+
+    threading.Thread(target=build, name="datastore", daemon=True).start()
+    return done
 
 
 def _build(data_set: DataSet, manifest: Manifest, path: Path) -> None:
@@ -128,7 +190,7 @@ def _build(data_set: DataSet, manifest: Manifest, path: Path) -> None:
 
 
 def _fill(data_set: DataSet, path: Path, parts: Sequence[Path]) -> None:
-    with duckdb.connect(str(path), config={"memory_limit": "1GB", "threads": 2}) as engine:
+    with duckdb.connect(str(path), config={"memory_limit": "1GB", "threads": 1}) as engine:
         if parts:
             listed = ", ".join("'" + str(part).replace("'", "''") + "'" for part in parts)
             rows = f"SELECT * FROM read_parquet([{listed}])"

@@ -47,7 +47,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
     with ExitStack() as stack:
         stack.enter_context(db.hurried())
-        threading.Thread(target=_warm, name="warm", daemon=True).start()
+        warming = threading.Thread(target=_warm, name="warm", daemon=True)
+        warming.start()
+        stack.callback(warming.join, 2)
         for area in AREAS:
             if area.running is not None:
                 stack.enter_context(area.running())

@@ -29,7 +29,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -236,11 +236,15 @@ def _make_engine(url: str, read_only: bool) -> Engine:
     )
 
 
-def is_away(error: OperationalError) -> bool:
+def is_away(error: DBAPIError) -> bool:
     """Whether it is the database's state that is at fault, which passes, and not what it was asked."""
     if isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    return True
+    return isinstance(error, OperationalError) or error.connection_invalidated or _timed_out(error)
+
+
+def _timed_out(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "25P03"  # idle_in_transaction_session_timeout
 
 
 def writing_engine() -> Engine:

@@ -16,11 +16,12 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from slowapi.errors import RateLimitExceeded
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -230,11 +231,11 @@ def add_error_handlers(app: FastAPI) -> None:
         known = _BY_STATUS.get(error.status_code, errors.BadRequest)
         return refuse(request, known(), headers=dict(error.headers or {}))
 
-    @app.exception_handler(OperationalError)
+    @app.exception_handler(DBAPIError)
     @app.exception_handler(PoolTimeout)
-    def away(request: Request, error: OperationalError | PoolTimeout) -> Response:
+    def away(request: Request, error: DBAPIError | PoolTimeout) -> Response:
         """The database is away, starts again, or took too long."""
-        if isinstance(error, OperationalError) and not db.is_away(error):
+        if isinstance(error, DBAPIError) and not db.is_away(error):
             raise error
         cause = getattr(error, "orig", None) or error
         log.warning("database.away", error=type(cause).__name__, number=request.state.request_number)
@@ -341,6 +342,8 @@ class Frame:
                 await refuse(request, errors.CrossSite())(request.scope, receive, send)
             else:
                 await self.app(request.scope, receive, watched)
+        except ClientDisconnect:  # whoever asked has hung up
+            log.info("request.given_up", number=request.state.request_number)
         except Exception:
             log.exception("request.crashed", number=request.state.request_number)
             if began:

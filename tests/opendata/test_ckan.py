@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from opendata import catalog, snapshots
+from opendata import catalog, datastore, snapshots
+from opendata.models import Snapshot
 from portal.kit import datasets, db
 from portal.kit.datasets import Column, DataSet
 from record import publication
@@ -262,3 +265,39 @@ def test_ckanapi_dumps_searches_and_acts_unchanged(address: str, tmp_path: Path)
     assert by_get["results"][0]["name"] == "penalties"
     ckanapi(address, "dump", "datasets", "penalties", "-D", str(tmp_path / "packages"))
     assert list((tmp_path / "packages").rglob("*.csv"))
+
+
+@pytest.mark.usefixtures("written")
+def test_while_a_large_copy_is_made_the_one_before_answers_and_without_one_a_query_is_told_to_come_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datastore, "LARGE", 0)
+    address = f"/api/3/action/datastore_search?resource_id={PENALTIES}&limit=1"
+    may_go_on, fill = threading.Event(), datastore._fill
+
+    def slowly(*arguments: Any) -> None:
+        may_go_on.wait(20)
+        fill(*arguments)
+
+    monkeypatch.setattr(datastore, "_fill", slowly)
+    began = time.monotonic()
+    told = client.get(address)
+    assert told.status_code == 503
+    assert time.monotonic() - began < 2
+    may_go_on.set()
+    wait_for_answer(client, address)
+    may_go_on.clear()
+    with db.writing() as session:
+        session.get_one(Snapshot, "penalties").changed_at = db.now()
+    assert client.get(address).status_code == 200
+    assert datastore._building
+    may_go_on.set()
+    while datastore._building:
+        time.sleep(0.02)
+
+
+def wait_for_answer(client: TestClient, address: str) -> None:
+    deadline = time.monotonic() + 20
+    while client.get(address).status_code != 200:
+        assert time.monotonic() < deadline, "the copy was never made"
+        time.sleep(0.05)
