@@ -42,14 +42,20 @@ The open register of market entities, as this portal's pages show it. Read-only 
 """
 
 
+LAST_SECONDS = 5.0
+"""So long a process that ends waits for an area that is still getting ready."""
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = get_settings().web_threads
     with ExitStack() as stack:
         stack.enter_context(db.hurried())
-        warming = threading.Thread(target=_warm, name="warm", daemon=True)
+        stopping = threading.Event()
+        warming = threading.Thread(target=_warm, args=(stopping,), name="warm", daemon=True)
         warming.start()
-        stack.callback(warming.join, 2)
+        stack.callback(warming.join, LAST_SECONDS)
+        stack.callback(stopping.set)
         for area in AREAS:
             if area.running is not None:
                 stack.enter_context(area.running())
@@ -57,10 +63,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _warm() -> None:
+def _warm(stopping: threading.Event) -> None:
     """Let every area get ready. A failure here costs the first visitor time, and nothing else."""
     for area in AREAS:
-        if area.warm is not None:
+        if area.warm is not None and not stopping.is_set():
             try:
                 area.warm()
             except Exception as error:  # the boundary of a thread that nobody waits for
