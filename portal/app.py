@@ -42,6 +42,8 @@ The open register of market entities, as this portal's pages show it. Read-only 
 """
 
 
+BETWEEN_SECONDS = 3.0
+"""Between getting one area ready and the next: the first visitors go before."""
 LAST_SECONDS = 5.0
 """So long a process that ends waits for an area that is still getting ready."""
 
@@ -66,11 +68,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _warm(stopping: threading.Event) -> None:
     """Let every area get ready. A failure here costs the first visitor time, and nothing else."""
     for area in AREAS:
-        if area.warm is not None and not stopping.is_set():
+        if area.warm is not None:
             try:
                 area.warm()
             except Exception as error:  # the boundary of a thread that nobody waits for
                 log.warning("area.not_warm", area=area.name, error=type(error).__name__)
+            if stopping.wait(BETWEEN_SECONDS):
+                return
     gc.freeze()  # tables that stay: looking through them for garbage would stop every request for a while
 
 

@@ -225,19 +225,25 @@ def _queues(_session: object, officer: Officer) -> list[Queue]:
     return [Queue("Tips to accept", "/desk/cases", waiting=1_204, overdue=3)] if officer.may("clerk") else []
 
 
-def test_the_desk_shows_what_areas_offer_this_officer(desk: TestClient) -> None:
+@pytest.fixture
+def offering(desk: TestClient) -> Iterator[TestClient]:
+    """A desk on which a made-up area puts something; the application is shared, so its own areas come back."""
     app: Any = desk.app
-    app.state.areas = (
-        Area("made-up", queues=_queues, figures=lambda *_: [Figure("Cases this year", 31)]),
-        Area("silent"),
-    )
-    sign_in(desk, add_officer())
-    page = desk.get("/desk").text
+    kept = app.state.areas
+    made_up = Area("made-up", queues=_queues, figures=lambda *_: [Figure("Cases this year", 31)])
+    app.state.areas = (made_up, Area("silent"))
+    yield desk
+    app.state.areas = kept
+
+
+def test_the_desk_shows_what_areas_offer_this_officer(offering: TestClient) -> None:
+    sign_in(offering, add_officer())
+    page = offering.get("/desk").text
     for shown in ('<a href="/desk/cases">Tips to accept</a>', "1,204", "3 overdue", "Cases this year", "31"):
         assert shown in page
-    desk.cookies.clear()
-    sign_in(desk, add_officer("second", roles=["reviewer"]))
-    assert "Nothing waits for you." in desk.get("/desk").text
+    offering.cookies.clear()
+    sign_in(offering, add_officer("second", roles=["reviewer"]))
+    assert "Nothing waits for you." in offering.get("/desk").text
 
 
 # ---- as officers meet it --------------------------------------------------------------------------------------------

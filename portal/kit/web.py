@@ -56,9 +56,10 @@ SECURITY_HEADERS = {
 }
 """What every answer carries, unless its route says something else. Pages: see `content_security_policy`."""
 
-PROGRAMS = ("/api/", "/reconcile", "/open311/", "/wechat", "/data/")
-"""Beginnings of addresses that other sites' pages may write to, without anybody's cookie: the open interfaces. The
-forms among them refuse other sites themselves (`refuse_other_sites`)."""
+PROGRAMS = ("/api/", "/reconcile", "/open311/", "/wechat", "/data/", "/follow/end/")
+"""Beginnings of addresses that other sites' pages may write to, without anybody's cookie: the open interfaces, and the
+one click that ends letters in a mail program (RFC 8058). The forms among them refuse other sites themselves
+(`refuse_other_sites`)."""
 SIGNED_IN = ("/desk/", "/account/")
 
 log = structlog.get_logger()

@@ -348,12 +348,13 @@ def test_neither_words_nor_sender_nor_signature_are_logged_or_stored(on_each: Te
     deliver(on_each, encrypted)
     deliver(on_each, encrypted, at=1)
     call(on_each, event("subscribe"))
-    assert [entry.get("reason") or entry.get("status") for entry in logged] == [200, "time", 403, 200]
+    told = [entry.get("reason") or entry.get("status") for entry in logged if entry["event"] != "refused"]
+    assert told == [200, "time", 403, 200]
     with db.reading() as session:
         rows = [str(session.execute(select(table)).all()) for table in Base.metadata.sorted_tables]
-    for told in ("老鼠", SENDER, "6054768590064713728", TOKEN, KEY, query(encrypted)["msg_signature"], encrypted):
-        assert told not in str(logged)
-        assert told not in str(rows)
+    for words in ("老鼠", SENDER, "6054768590064713728", TOKEN, KEY, query(encrypted)["msg_signature"], encrypted):
+        assert words not in str(logged)
+        assert words not in str(rows)
 
 
 def test_an_answered_message_is_forgotten_when_it_could_not_come_again(on_each: TestClient) -> None:
