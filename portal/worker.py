@@ -73,7 +73,7 @@ def _transport(url: str) -> dict[str, object]:
     if url.startswith("memory:"):
         return {"polling_interval": 0.05}
     return {
-        "visibility_timeout": 2 * max(jobs.LIMITS.values()),
+        "ack_emulation": False,  # an acknowledgement that fails while Redis is away would hold its place for good
         "socket_connect_timeout": 2,
         "socket_timeout": 10,
         "socket_keepalive": True,
@@ -87,7 +87,9 @@ celery.conf.update(
     task_acks_late=False,  # the row, not the message, is what must not be lost
     task_default_queue="search",
     worker_prefetch_multiplier=4,
+    worker_enable_prefetch_count_reduction=False,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options=_transport(get_settings().broker_url),
