@@ -12,7 +12,7 @@ from record.models import Entity
 from record.publication import PUBLISHED, SHOWN_COLUMNS, Published
 
 COUNTED = 1_000
-"""As far as entries are counted: nobody reads on to the thousandth, and counting millions takes seconds."""
+"""As many entries are looked at to count: nobody reads on to the thousandth, and counting millions takes seconds."""
 MOST_CHOICES = 300
 
 _ENTITY = cast(Table, Entity.__table__)
@@ -57,17 +57,28 @@ def _newest_first(asked: Any) -> Any:
     return asked.order_by(PUBLISHED.c.occurred_on.desc(), PUBLISHED.c.seq.desc())
 
 
-def count(session: Session, filters: Filters) -> int:
-    """How many entries the filters leave; COUNTED when there are as many or more."""
-    newest = _newest_first(_joined(filters, PUBLISHED.c.seq))  # or the database would sort, or join, everything
-    some = newest.limit(COUNTED).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many entries the filters leave."""
+
+    entries: int
+    exact: bool
+    """False: at least so many, older ones were not looked at."""
 
 
-def _joined(filters: Filters, *columns: Any) -> Any:
+def count(session: Session, filters: Filters) -> Total:
+    """Count the entries that the filters leave, among the newest COUNTED of the whole city."""
+    wanted = (PUBLISHED.c.seq, PUBLISHED.c.entity_code)
+    newest = _newest_first(select(*wanted).where(*_of_entries(filters))).limit(COUNTED).subquery()
+    here = _ENTITY.c.district == filters.district if filters.district else _ENTITY.c.code.is_not(None)
+    counted = select(func.count(), func.count().filter(here))
+    joined = newest.outerjoin(_ENTITY, _ENTITY.c.code == newest.c.entity_code)
+    looked_at, found = session.execute(counted.select_from(joined)).one()
+    return Total(found, exact=looked_at < COUNTED)
+
+
+def _of_entries(filters: Filters) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = [PUBLISHED.c.kind == filters.kind, PUBLISHED.c.occurred_on.is_not(None)]
-    if filters.district:
-        wanted.append(_ENTITY.c.district == filters.district)
     if filters.authority:
         wanted.append(PUBLISHED.c.authority == filters.authority)
     if filters.act:
@@ -76,7 +87,12 @@ def _joined(filters: Filters, *columns: Any) -> Any:
         wanted.append(PUBLISHED.c.occurred_on >= filters.since)
     if filters.until:
         wanted.append(PUBLISHED.c.occurred_on <= filters.until)
-    return select(*columns).join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code).where(*wanted)
+    return wanted
+
+
+def _joined(filters: Filters, *columns: Any) -> Any:
+    joined = select(*columns).join(_ENTITY, _ENTITY.c.code == PUBLISHED.c.entity_code).where(*_of_entries(filters))
+    return joined.where(_ENTITY.c.district == filters.district) if filters.district else joined
 
 
 _NEXT = (

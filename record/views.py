@@ -207,7 +207,6 @@ def _browse(request: Request, session: web.ReadingSession, kind: str) -> Respons
         before=before,
         lines=lines,
         total=browsing.count(session, asked),
-        counted=browsing.COUNTED,
         more=f"{last.occurred_on}_{last.seq}" if last else None,
         districts=codes.DISTRICTS,
         authorities=browsing.authorities(session, kind),

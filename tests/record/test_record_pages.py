@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from portal.kit import db, jobs, keys
-from record import feeds, ledger, merkle, publication
+from record import browsing, codes, feeds, ledger, merkle, publication
 from record.codes import made_up
 from record.ledger import Fact
 from record.models import Entity, LedgerEntry, Unmatched
@@ -169,6 +169,28 @@ def test_lists_are_filtered_by_district_and_day_and_walked_without_gap_or_repeti
     for elsewhere in ("district=310101", f"until={today - timedelta(days=60)}"):
         listed = client.get(f"/records/inspection?{elsewhere}").text.partition('class="hits"')[2]
         assert "奇观异想" not in listed
+
+
+def test_a_list_says_exactly_how_many_there_are_or_that_there_are_more(
+    client: TestClient, entity: Entity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = publication.today()
+    store(*(fact(entity, "inspection", number, today, result="通过") for number in range(5)))
+    elsewhere = next(code for code in codes.DISTRICTS if code != entity.district)
+    client.headers["Accept-Language"] = "en"
+
+    def said(query: str = "") -> str:
+        return client.get(f"/records/inspection{query}").text.split('class="lead"', 1)[1].split("</p>", 1)[0]
+
+    whole = int(said().split("published", 1)[0].strip("> \n"))
+    assert whole >= 5
+    here = int(said(f"?district={entity.district}").split("published", 1)[0].strip("> \n"))
+    assert said(f"?district={elsewhere}&since={today}").split(" ", 1)[0] != "At"
+    monkeypatch.setattr(browsing, "COUNTED", 4)
+    assert "At least 4 published entries" in said()
+    assert "At least 4 published entries" in said(f"?district={entity.district}")
+    assert here >= 4
+    assert not said(f"?district={elsewhere}&since={today}").strip("> \n")
 
 
 def test_lists_are_filtered_by_authority_and_type_of_act_and_offer_only_what_is_shown(
