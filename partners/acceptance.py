@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from partners import callbacks, disputes, staging, uploads
 from partners.models import Batch, BatchName, Dispute, Evaluation, EvaluationReply, Scheme
 from partners.staging import Rater, Staged
-from portal.kit import db
+from portal.kit import db, jobs
 from portal.kit.errors import NotFound
-from record import acts, codes, entities, evaluations
+from record import acts, codes, entities, evaluations, ledger
 from record.ledger import Appended
 from record.publication import Published
 
 AT_ONCE = 500
+RETRACT_ONE = "partners.retract_one"
 
 log = structlog.get_logger()
 
@@ -86,11 +87,11 @@ def _append(batch_id: str, rater: Rater, piece: list[Staged], done: int) -> bool
 
 def _project(session: Session, batch_id: str, rater: Rater, appended: Appended) -> None:
     """Keep what partners' pages count by beside the entries, and let what hangs on a superseded one go on."""
+    if appended.replaced:  # before the disputes: whoever opens one holds the row of its rating
+        session.execute(delete(Evaluation).where(Evaluation.seq.in_(appended.replaced)))
     for old, new in appended.replaced.items():
         session.execute(update(Dispute).where(Dispute.entry_seq == old).values(entry_seq=new))
         session.execute(update(EvaluationReply).where(EvaluationReply.seq == old).values(seq=new))
-    if appended.replaced:
-        session.execute(delete(Evaluation).where(Evaluation.seq.in_(appended.replaced)))
     rows = [
         (
             seq, batch_id, rater.scheme_id, fact.entity_code, fact.payload.get("grade"), fact.occurred_on,
@@ -107,6 +108,7 @@ def retract(batch_id: str) -> None:
     after = -1
     while seqs := _next(batch_id, after):
         with db.writing() as session:
+            ledger.lock(session)  # before the ratings are held, in the order of whoever appends
             disputes.end_with(session, seqs)
             evaluations.withdraw(session, seqs, "annulled")
         after = seqs[-1]
@@ -129,20 +131,36 @@ def _next(batch_id: str, after: int) -> list[int]:
 
 
 def withdraw_one(session: Session, organisation_id: str, entry_id: str, reason: str) -> None:
-    """Withdraw one of the organisation's evaluations. Last in its transaction. Raises NotFound for anybody else's."""
+    """Withdraw one of the organisation's evaluations: a job writes it into the ledger.
+
+    Raises NotFound for anybody else's, and for what was withdrawn before.
+    """
     seq = evaluations.number_of(session, organisation_id, entry_id)
-    if seq is None:
+    kept = session.get(Evaluation, seq, with_for_update=True) if seq is not None else None
+    if kept is None or kept.leaving:
         raise NotFound
-    disputes.end_with(session, [seq])
-    evaluations.withdraw(session, [seq], "annulled")
-    acts.keep(
-        session,
-        "evaluation_withdraw",
-        about=entry_id,
-        by=None,
-        reason=reason,
-        details={"organisation": organisation_id},
-    )
+    kept.leaving = True
+    session.flush()
+    disputes.end_with(session, [kept.seq])
+    jobs.add(session, RETRACT_ONE, [[organisation_id, entry_id, reason]])
+
+
+def retract_one(organisation_id: str, entry_id: str, reason: str) -> None:
+    """Write into the ledger that an evaluation was withdrawn, in whichever words it stands by now. Safe to repeat."""
+    with db.writing() as session:
+        ledger.lock(session)
+        seq = evaluations.number_now(session, organisation_id, entry_id)
+        if seq is None:
+            return
+        evaluations.withdraw(session, [seq], "annulled")
+        acts.keep(
+            session,
+            "evaluation_withdraw",
+            about=entry_id,
+            by=None,
+            reason=reason,
+            details={"organisation": organisation_id},
+        )
 
 
 def published_by(
@@ -152,7 +170,7 @@ def published_by(
     asked = (
         select(Evaluation.seq)
         .join(Scheme, Scheme.id == Evaluation.scheme_id)
-        .where(Scheme.organisation_id == organisation_id)
+        .where(Scheme.organisation_id == organisation_id, Evaluation.leaving.is_(False))
     )
     if code:
         asked = asked.where(Evaluation.entity_code == (codes.normalise(code) or code))

@@ -376,6 +376,6 @@ class WithdrawnOut(BaseModel):
 def withdraw_one(
     request: Request, session: web.WritingSession, entry_id: BatchId, said: Reason, program: Program
 ) -> Any:
-    """Withdraw one of your evaluations, by the `id` of its entry, with the reason."""
+    """Withdraw one of your evaluations, by the `id` of its entry, with the reason; seconds later nobody is shown it."""
     acceptance.withdraw_one(session, program.organisation.id, entry_id, said.reason)
     return {"id": entry_id, "status": "withdrawn", "on": db.now().date()}

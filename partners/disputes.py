@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from partners import callbacks, organisations
-from partners.models import OPEN_DISPUTES, Dispute, DisputeState, EvaluationReply, Organisation
-from portal.kit import db
+from partners.models import OPEN_DISPUTES, Dispute, DisputeState, Evaluation, EvaluationReply, Organisation
+from portal.kit import db, jobs
 from portal.kit.accounts import Officer
 from portal.kit.errors import NotFound, PortalError
 from record import acts, clocks, evaluations, ledger, masking, publication
@@ -26,6 +26,7 @@ from record.publication import Published
 from record.workdays import Calendar
 
 CASE = "evaluation_dispute"
+CONCEDED = "partners.write_conceded"
 STATES: Labels = {
     "open": ("待评价机构答复", "Waiting for the rater"),
     "answered": ("待裁定", "Waiting for the decision"),
@@ -80,8 +81,10 @@ def rating(session: Session, organisation: Organisation, seq: int) -> Published:
 def open_(session: Session, organisation_id: str, seq: int, grounds: str, paper_id: str | None = None) -> Dispute:
     """Object to a rating. Raises evaluations.NotStanding, NotYourRating, DisputeOpen."""
     organisation = organisations.acting(session, organisation_id)
-    ledger.lock(session)  # so that the rating stays while it is looked at
+    held = _hold(session, [seq])
     entry = rating(session, organisation, seq)
+    if seq not in held:
+        raise evaluations.NotStanding
     same = select(Dispute.id).where(Dispute.entry_seq == seq, Dispute.state.in_(OPEN_DISPUTES))
     if (number := session.scalar(same)) is not None:
         raise DisputeOpen(number=number)
@@ -96,6 +99,12 @@ def open_(session: Session, organisation_id: str, seq: int, grounds: str, paper_
     session.flush()
     callbacks.tell(session, dispute.rater_id, "dispute.opened", summary(dispute))
     return dispute
+
+
+def _hold(session: Session, seqs: Sequence[int]) -> set[int]:
+    """Those of these ratings that stand: nobody withdraws them or says them anew until this transaction ends."""
+    asked = select(Evaluation.seq).where(Evaluation.seq.in_(seqs), Evaluation.leaving.is_(False))
+    return set(session.scalars(asked.order_by(Evaluation.seq).with_for_update()))
 
 
 def take_back(session: Session, organisation_id: str, number: int) -> Dispute:
@@ -149,17 +158,25 @@ def answer(session: Session, organisation_id: str, number: int, words: str) -> D
 
 
 def concede(session: Session, organisation_id: str, number: int, words: str) -> Dispute:
-    """Withdraw the rating that is disputed. Last in its transaction. Raises NotFound, DisputeClosed."""
+    """Withdraw the rating that is disputed: a job writes it into the ledger. Raises NotFound, DisputeClosed."""
     organisations.acting(session, organisation_id)
     dispute = _mine(session, number, Dispute.rater_id, organisation_id)
     if dispute.state not in OPEN_DISPUTES:
         raise DisputeClosed
     dispute.answer, dispute.answered_on = masking.masked(words), dispute.answered_on or publication.today()
-    entry = publication.get(session, dispute.entry_seq)
     _close(session, dispute, "conceded")
-    if entry:
-        evaluations.dispute_decided(session, entry, dispute.scheme_id, "conceded", masking.masked(words))
+    jobs.add(session, CONCEDED, [number])
     return dispute
+
+
+def write_conceded(number: int) -> None:
+    """Write into the ledger that a rater conceded, and end the rating. Safe to repeat."""
+    with db.writing() as session:
+        ledger.lock(session)
+        dispute = get(session, number)
+        entry = publication.get(session, dispute.entry_seq)
+        if entry is not None:
+            evaluations.dispute_decided(session, entry, dispute.scheme_id, "conceded", str(dispute.answer))
 
 
 # ---- what the desk does ---------------------------------------------------------------------------------------------
@@ -190,6 +207,7 @@ def decide(
 
 def end_with(session: Session, seqs: Sequence[int]) -> int:
     """End the open disputes about ratings that their rater takes back with a whole batch. Returns how many."""
+    _hold(session, seqs)
     about = select(Dispute).where(Dispute.entry_seq.in_(seqs), Dispute.state.in_(OPEN_DISPUTES))
     ended = 0
     for dispute in session.scalars(about):

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import Base, UtcDateTime
@@ -208,6 +208,8 @@ class Evaluation(Base):
     grade: Mapped[str | None] = mapped_column(String(20))
     evaluated_on: Mapped[date]
     valid_until: Mapped[date | None]
+    leaving: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Its rater withdrew it; the job that writes so into the ledger is on its way."""
 
 
 class EvaluationReply(Base):

@@ -35,6 +35,20 @@ def retract(ids: list[Any]) -> None:
         acceptance.retract(batch_id)
 
 
+@jobs.task(acceptance.RETRACT_ONE, queue="files")
+def retract_one(asked: list[Any]) -> None:
+    """Withdraw single evaluations."""
+    for organisation_id, entry_id, reason in asked:
+        acceptance.retract_one(organisation_id, entry_id, reason)
+
+
+@jobs.task(disputes.CONCEDED, queue="files")
+def write_conceded(numbers: list[Any]) -> None:
+    """Withdraw ratings whose raters conceded."""
+    for number in numbers:
+        disputes.write_conceded(number)
+
+
 @jobs.task("partners.forget", queue="deliveries", on=redaction.REDACTED)
 def forget(seqs: list[Any]) -> None:
     """Erase what is kept beside entries that were redacted."""

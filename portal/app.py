@@ -81,7 +81,8 @@ def _warm(stopping: threading.Event) -> None:
 def _api_router() -> APIRouter:
     api = limits.router(prefix="/api/v1")
     for area in AREAS:
-        for part in area.api:
+        own = () if get_settings().role == "public" else area.government_api
+        for part in (*area.api, *own):
             api.include_router(part)
     return api
 

@@ -7,6 +7,7 @@ from record import (
     desk,
     entries_desk,
     feedback_desk,
+    feeds_api,
     follow_views,
     imports_desk,
     measures,
@@ -22,6 +23,7 @@ AREA = Area(
     name="record",
     pages=(views.router, follow_views.router, report_views.router),
     api=(api.router,),
+    government_api=(feeds_api.router,),
     desk=(
         desk.router,
         applications_desk.router,

@@ -126,6 +126,26 @@ def number_of(session: Session, organisation_id: str, entry_id: str) -> int | No
     return session.scalar(asked)
 
 
+def number_now(session: Session, organisation_id: str, entry_id: str) -> int | None:
+    """Number of the entry by which an evaluation stands now, in whatever words; None when it stands no longer."""
+    now = aliased(LedgerEntry)
+    same = (
+        (now.source_ref == LedgerEntry.source_ref)
+        & (now.kind == LedgerEntry.kind)
+        & (now.source == LedgerEntry.source)
+    )
+    asked = (
+        select(now.seq)
+        .select_from(LedgerEntry)
+        .join(now, same)
+        .where(
+            LedgerEntry.id == entry_id, LedgerEntry.kind == KIND, LedgerEntry.source == source_of(organisation_id),
+            now.superseded_by.is_(None), now.withdrawn_by.is_(None),
+        )
+    )  # fmt: skip
+    return session.scalar(asked)
+
+
 def shown_numbers(session: Session, seqs: Collection[int]) -> set[int]:
     """Which of these entries are published; at most a thousand."""
     return set(session.scalars(select(PUBLISHED.c.seq).where(PUBLISHED.c.seq.in_(seqs))))

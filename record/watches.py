@@ -13,7 +13,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, FromClause, Table, and_, delete, false, func, insert, not_, or_, select, union
 from sqlalchemy.orm import Session
 
-from portal.kit import db, jobs, webhooks
+from portal.kit import db, jobs, keys, webhooks
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
 from record import ledger, publication, subscriptions
@@ -49,7 +49,7 @@ def add(session: Session, *, owner: str, url: str, codes: Collection[str], kinds
 
     A code that nobody bears is kept too: somebody may tomorrow. Raises TooManyWatches, subscriptions.AddressRefused.
     """
-    ledger.lock(session)  # one after another, or two at once would both be the twentieth
+    keys.in_turn(session, owner)  # or two at once would both be the twentieth
     owned = session.scalar(select(func.count()).where(Subscription.owner == owner)) or 0
     if owned >= get_settings().watches_of_one:
         raise TooManyWatches

@@ -58,6 +58,8 @@ class Area:
     """Routers of public HTML pages, mounted at the root."""
     api: Sequence[APIRouter] = field(default_factory=tuple)
     """Routers of the JSON API, mounted below /api/v1."""
+    government_api: Sequence[APIRouter] = field(default_factory=tuple)
+    """As `api`, for systems of the government network: not on the public side."""
     desk: Sequence[APIRouter] = field(default_factory=tuple)
     """Routers of officers' pages, mounted at the root; every path begins with /desk/ and every door says `officer`."""
     queues: Callable[[Session, Officer], Sequence[Queue]] | None = None

@@ -173,6 +173,13 @@ def of(session: Session, owner_kind: str, owner_id: str) -> list[ApiKey]:
     return list(session.scalars(owned.order_by(ApiKey.revoked_at.is_not(None), ApiKey.expires_at.desc()).limit(200)))
 
 
+def in_turn(session: Session, owner: str) -> None:
+    """Hold an owner's keys until this transaction ends: whoever else asks for the same owner's waits so long."""
+    kind, _, id_ = owner.partition(":")
+    owned = select(ApiKey.id).where(ApiKey.owner_kind == kind, ApiKey.owner_id == id_).order_by(ApiKey.id)
+    session.execute(owned.with_for_update()).all()
+
+
 def revoke(session: Session, prefix: str) -> ApiKey:
     """End a key now; a second time changes nothing. Raises NoSuchKey."""
     key = _by_prefix(session, prefix)

@@ -210,6 +210,9 @@ def test_what_was_withdrawn_is_gone_from_the_file_and_does_not_come_back_with_th
     bearer = {"Authorization": f"Bearer {key}"}
     one = client.post(f"/api/v1/evaluations/{entry['id']}/withdraw", json={"reason": "等级录入有误"}, headers=bearer)
     assert one.json()["status"] == "withdrawn"
+    twice = client.post(f"/api/v1/evaluations/{entry['id']}/withdraw", json={"reason": "等级录入有误"}, headers=bearer)
+    assert twice.status_code == 404
+    jobs.drain()
     assert standing(code) == []
     again = send(client, key, as_csv(said)).json()["id"]
     jobs.drain()

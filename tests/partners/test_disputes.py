@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from partners import disputes
 from partners.models import Dispute
-from portal.kit import db
+from portal.kit import db, jobs
 from record import evaluations, publication
 from record.models import LedgerEntry
 from record.workdays import Calendar
@@ -119,6 +119,7 @@ def test_the_rater_may_withdraw_the_rating_itself(client: TestClient, rated: tup
     number = opened(client, rated[0])
     as_rater(client)
     assert answer(client, number, "concede", "录入有误，撤回该评价。") == 200
+    jobs.drain()
     with db.reading() as session:
         assert disputes.get(session, number).state == "conceded"
         assert evaluations.of_entity(session, rated[0]) == []

@@ -130,6 +130,7 @@ def test_what_was_known_on_a_day_is_told_as_it_was_said_then_and_without_what_wa
         json={"reason": "等级录入有误"},
         headers={"Authorization": f"Bearer {key}"},
     )
+    jobs.drain()
     gone = client.get(f"/api/v1/entities/{two[0]}/evaluations", params={"on": yesterday})
     assert gone.json()["items"] == []
 
@@ -164,6 +165,7 @@ def test_the_scorecard_counts_rows_disputes_and_the_penalties_of_the_twelve_mont
         number = disputes.open_(session, "rated-business", seq, "等级与评价报告不一致，请更正。").id
     with db.writing() as session:
         disputes.concede(session, "demo-association", number, "录入有误，撤回该评价。")
+    jobs.drain()
     scorecard.compute_all()
     card = client.get("/api/v1/partners/demo-association").json()["scorecards"][0]
     assert (card["figures"]["disputes"], card["figures"]["lost"], card["figures"]["published"]) == (1, 1, 4)
