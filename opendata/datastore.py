@@ -130,12 +130,12 @@ def _open(where: tuple[str, str], version: str, path: Path, snapshot: Snapshot) 
 
 
 def prepare() -> None:
-    """Make the copies that take long before somebody asks, in this thread."""
+    """Make the copies before somebody asks, in this thread; the small ones first."""
     with db.reading() as session:
         made = snapshots.all_of(session)
-    for name, (snapshot, manifest) in made.items():
+    for name, (snapshot, _) in sorted(made.items(), key=lambda each: each[1][1].rows):
         data_set = datasets.offered().get(name)
-        if data_set is not None and manifest.rows >= LARGE:
+        if data_set is not None:
             path = folder() / f"{name}-{_version(snapshot)}.duckdb"
             if not path.exists():
                 _build_beside(data_set, snapshot, path).wait()

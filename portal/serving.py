@@ -70,7 +70,7 @@ def serve(
     """Bring the database up to date, then serve the portal and run its jobs until Ctrl-C."""
     import uvicorn
 
-    from portal import backup, migrations
+    from portal import backup, migrations, zones
     from portal.kit.settings import get_settings, serve_as, share_metrics
     from reporting import vault
 
@@ -99,9 +99,10 @@ def serve(
         backup.refuse_half_restored()
         if public:
             migrations.refuse_outdated()
-    if not public:
-        migrations.upgrade()
-        vault.ready()
+            zones.refuse_too_many_rights()
+        else:
+            migrations.upgrade()
+            vault.ready()
     with tempfile.TemporaryDirectory(prefix="gongzhi-metrics-") as folder:
         if workers > 1:
             share_metrics(folder)

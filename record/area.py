@@ -1,5 +1,6 @@
 """What the record brings to the portal."""
 
+from portal.kit import pdf
 from portal.kit.area import Area
 from record import (
     api,
@@ -36,4 +37,5 @@ AREA = Area(
     figures=desk.figures,
     measures=measures.of,
     freshness=views.freshness,
+    warm=pdf.warm,
 )

@@ -130,9 +130,7 @@ def number_now(session: Session, organisation_id: str, entry_id: str) -> int | N
     """Number of the entry by which an evaluation stands now, in whatever words; None when it stands no longer."""
     now = aliased(LedgerEntry)
     same = (
-        (now.source_ref == LedgerEntry.source_ref)
-        & (now.kind == LedgerEntry.kind)
-        & (now.source == LedgerEntry.source)
+        (now.source_ref == LedgerEntry.source_ref) & (now.kind == LedgerEntry.kind) & (now.source == LedgerEntry.source)
     )
     asked = (
         select(now.seq)

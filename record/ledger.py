@@ -16,10 +16,26 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs
+from portal.kit.db import UtcDateTime
 from record import merkle
 from record.canonical import canonical
 from record.kinds import ACTS
@@ -32,6 +48,19 @@ MOST_AT_ONCE = 1_000
 _ENTRY = cast(Table, LedgerEntry.__table__)
 _NODE = cast(Table, LedgerNode.__table__)
 _REDACTED = cast(Table, RedactedFact.__table__)
+STEP = Table(
+    "ledger_step",
+    MetaData(),
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", String(36)),
+    Column("kind", String(24)),
+    Column("recorded_at", UtcDateTime),
+    Column("leaf_hash", LargeBinary(32)),
+    Column("supersedes", BigInteger),
+    Column("for_the_public", Boolean),
+)
+"""The view of every entry, internal ones too, without anything that it says of anybody: what a tree of hashes and a
+follower need. `for_the_public`: the public may learn of it, be it as a tombstone."""
 
 
 class Fact(NamedTuple):
@@ -337,8 +366,8 @@ def read_tile(session: Session, level: int, number: int) -> list[bytes]:
     """One tile of the tree (record.merkle.Read)."""
     first = number * merkle.WIDTH
     if level == 0:
-        asked = select(_ENTRY.c.leaf_hash).where(_ENTRY.c.seq.between(first, first + merkle.WIDTH - 1))
-        return list(session.scalars(asked.order_by(_ENTRY.c.seq)))
+        asked = select(STEP.c.leaf_hash).where(STEP.c.seq.between(first, first + merkle.WIDTH - 1))
+        return list(session.scalars(asked.order_by(STEP.c.seq)))
     asked = select(_NODE.c.hash).where(_NODE.c.level == level, _NODE.c.number.between(first, first + merkle.WIDTH - 1))
     return list(session.scalars(asked.order_by(_NODE.c.number)))
 
@@ -367,9 +396,14 @@ def size(session: Session) -> int:
     return session.execute(select(LedgerHead.size).where(LedgerHead.id == 1)).scalar_one()
 
 
+def shows_internal(connection: Connection) -> bool:
+    """Whether this account of PostgreSQL sees internal entries: the public side's does not."""
+    return not connection.execute(func.row_security_active(text("'ledger_entry'"))).scalar()
+
+
 def recorded_at(session: Session, seq: int) -> datetime | None:
     """When an entry was recorded; None where there is none of this number."""
-    return session.scalar(select(LedgerEntry.recorded_at).where(LedgerEntry.seq == seq))
+    return session.scalar(select(STEP.c.recorded_at).where(STEP.c.seq == seq))
 
 
 def before(session: Session, moment: datetime) -> int:

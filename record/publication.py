@@ -407,7 +407,7 @@ class Change:
     data_set: str | None = None
 
 
-_BEFORE = _ENTRY.alias("before")
+_STEP, _STEP_BEFORE = ledger.STEP, ledger.STEP.alias("before")
 
 
 def for_the_public(entry: FromClause) -> ColumnElement[bool]:
@@ -426,15 +426,16 @@ def changes(
     """
     asked = (
         select(
-            _ENTRY.c.seq, _ENTRY.c.id, _ENTRY.c.kind, _ENTRY.c.recorded_at, _ENTRY.c.payload,
-            case((for_the_public(_BEFORE), _BEFORE.c.id)).label("supersedes"),
+            _STEP.c.seq, _STEP.c.id, _STEP.c.kind, _STEP.c.recorded_at, _ENTRY.c.payload,
+            case((_STEP_BEFORE.c.for_the_public, _STEP_BEFORE.c.id)).label("supersedes"),
         )
-        .outerjoin_from(_ENTRY, _BEFORE, _BEFORE.c.seq == _ENTRY.c.supersedes)
-        .where(_ENTRY.c.seq > after, or_(for_the_public(_ENTRY), for_the_public(_BEFORE)))
+        .outerjoin_from(_STEP, _STEP_BEFORE, _STEP_BEFORE.c.seq == _STEP.c.supersedes)
+        .outerjoin(_ENTRY, and_(_ENTRY.c.seq == _STEP.c.seq, _STEP.c.kind == "withdrawal"))
+        .where(_STEP.c.seq > after, or_(_STEP.c.for_the_public, _STEP_BEFORE.c.for_the_public))
     )  # fmt: skip
     if kinds:
-        asked = asked.where(_ENTRY.c.kind.in_((*kinds, "withdrawal")))
-    rows = session.execute(asked.order_by(_ENTRY.c.seq).limit(limit)).all()
+        asked = asked.where(_STEP.c.kind.in_((*kinds, "withdrawal")))
+    rows = session.execute(asked.order_by(_STEP.c.seq).limit(limit)).all()
     shown = {
         one.seq: one
         for one in published(

@@ -4,9 +4,9 @@ import datetime as dt
 from collections.abc import Iterator
 
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from record import publication
+from record import ledger, publication
 from record.models import LedgerEntry
 from record.publication import PUBLISHED
 
@@ -15,23 +15,20 @@ AT_ONCE = 10_000
 
 def gone_since(session: Session, kind: str, after: int) -> set[str]:
     """Ids of entries of a kind that were withdrawn, or said anew, by steps of the ledger behind `after`."""
-    before = aliased(LedgerEntry)
+    step, before = ledger.STEP, ledger.STEP.alias("before")
+    is_withdrawal = step.c.kind == "withdrawal"
     asked = (
-        select(LedgerEntry.seq, LedgerEntry.kind, LedgerEntry.payload, before.id)
-        .outerjoin(before, before.seq == LedgerEntry.supersedes)
-        .where(
-            or_(
-                LedgerEntry.kind == "withdrawal",
-                and_(LedgerEntry.kind == kind, LedgerEntry.supersedes.is_not(None)),
-            )
-        )
-        .order_by(LedgerEntry.seq)
+        select(step.c.seq, step.c.kind, LedgerEntry.payload, before.c.id)
+        .outerjoin_from(step, before, before.c.seq == step.c.supersedes)
+        .outerjoin(LedgerEntry, and_(LedgerEntry.seq == step.c.seq, is_withdrawal))
+        .where(or_(is_withdrawal, and_(step.c.kind == kind, step.c.supersedes.is_not(None))))
+        .order_by(step.c.seq)
         .limit(AT_ONCE)
     )
     gone: set[str] = set()
-    while steps := session.execute(asked.where(LedgerEntry.seq > after)).all():
-        for _, step, payload, superseded in steps:
-            if step != "withdrawal":
+    while steps := session.execute(asked.where(step.c.seq > after)).all():
+        for _, what, payload, superseded in steps:
+            if what != "withdrawal":
                 gone.add(superseded)
             elif payload and payload["data_set"] == kind:
                 gone.add(payload["withdrawn"])

@@ -69,8 +69,10 @@ def of_matter(session: Session, case: TipCase) -> list[tuple[TipCase, list[Clock
 def _clocks(session: Session, root: TipCase, matter: Sequence[TipCase]) -> list[tuple[TipCase, list[Clock]]]:
     numbers = {root.id, *(case.id for case in matter)}
     pauses = session.scalars(select(CaseSuspension).where(CaseSuspension.case_id.in_(numbers))).all()
-    granted = select(CaseExtension).where(CaseExtension.case_id == root.id, CaseExtension.state == "granted")
-    extensions = {(one.duty, one.since) for one in session.scalars(granted)}
+    granted = select(CaseExtension.duty, CaseExtension.since).where(
+        CaseExtension.case_id == root.id, CaseExtension.state == "granted"
+    )
+    extensions = {(duty, since) for duty, since in session.execute(granted)}
     # A period that was made longer, was so for all who told of the matter.
     longer = {one.duty for one in _began(root, root) if (one.duty, one.since) in extensions}
     calendar = Calendar.of(session)

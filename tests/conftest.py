@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import Connection, Engine, event
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.postgres import free_port, server
 from portal import migrations
 from portal.kit import db, limits
 from portal.kit.settings import get_settings
+from portal.zones import PUBLIC_ROLE
 from record import demo
 from reporting import statistics, vault
 from search import engine, index
@@ -192,12 +196,41 @@ def filled(
         yield request.param
 
 
+# ---- the public side has its own rights -----------------------------------------------------------------------------
+
+OFFICERS_PATHS = ("/desk", "/api/v1/feeds", "/metrics")
+_as_the_public: ContextVar[bool] = ContextVar("as_the_public", default=False)
+
+
+class PublicRights:
+    """Middleware: what the public side answers is done in PostgreSQL with its role's rights, in every test."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        public = scope["type"] == "http" and not scope["path"].startswith(OFFICERS_PATHS)
+        before = _as_the_public.set(public)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _as_the_public.reset(before)
+
+
+@event.listens_for(Engine, "begin")
+def _with_public_rights(connection: Connection) -> None:
+    if _as_the_public.get() and connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL ROLE {PUBLIC_ROLE}")
+
+
 @cache
 def application() -> FastAPI:
     """The web application, made once: it asks the settings anew for every test."""
     from portal.app import create_app
 
-    return create_app()
+    made = create_app()
+    made.add_middleware(PublicRights)
+    return made
 
 
 @pytest.fixture

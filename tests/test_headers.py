@@ -1,7 +1,7 @@
 """Every address is asked by everybody: nothing breaks, no header is missing, nobody sees what is not theirs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from record import kinds
 from record.models import Entity
 from requirements import audit
 from tests import members, officers
-from tests.conftest import application, use_settings
+from tests.conftest import Original, application, fill, use_settings
 from tests.test_house_rules import ROOT
 
 ALWAYS = {
@@ -106,15 +106,12 @@ def ask_everything(client: TestClient, **headers: str) -> dict[str, int]:
     return statuses
 
 
-@pytest.fixture(params=["sqlite"])
-def filled(
-    request: pytest.FixtureRequest, originals: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> object:
-    """One database is enough here: the other one's answers are asked by the contract of the API."""
-    from tests.conftest import fill
-
-    with originals("sqlite", fill).copy(monkeypatch, tmp_path):  # type: ignore[operator]
-        yield request.param
+@pytest.fixture
+def filled_sqlite(
+    originals: Callable[..., Original], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    with originals("sqlite", fill).copy(monkeypatch, tmp_path) as data_dir:
+        yield data_dir
 
 
 @pytest.mark.usefixtures("filled", "unlimited")
@@ -126,7 +123,7 @@ def test_a_stranger_gets_headers_everywhere_and_pages_of_others_nowhere(client: 
     assert len(seen) > 50
 
 
-@pytest.mark.usefixtures("filled", "unlimited")
+@pytest.mark.usefixtures("filled_sqlite", "unlimited")
 def test_an_officer_in_every_role_breaks_nothing_and_sees_no_members_page(client: TestClient) -> None:
     officers.sign_in(client, officers.add_officer(roles=["clerk", "reviewer", "administrator"]))
     statuses = ask_everything(client, **{"X-Form-Token": officers.form_token(client)})

@@ -5,24 +5,31 @@ import os
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import psycopg
 import pytest
-from sqlalchemy import select
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import func, select
 
-from portal import worker
+from bench.postgres import server
+from portal import worker, zones
 from portal.app import AREAS
-from portal.kit import db, jobs, keyring
+from portal.kit import db, jobs, keyring, keys
+from portal.kit.accounts import Account
 from portal.kit.errors import PortalError
 from portal.kit.keyring import NotInThisZone
 from portal.kit.limits import door_of
-from record import ledger, models, signed
+from portal.kit.settings import get_settings
+from record import acts, ledger, models, signed
 from reporting import vault
 from reporting.models import Tip
-from tests.conftest import PORTAL, forget_settings, free_port, served, use_settings
+from tests import officers
+from tests.conftest import PORTAL, Original, fill, forget_settings, free_port, served, use_settings
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +142,154 @@ def test_the_public_side_changes_no_table_and_says_who_should(tmp_path: Path) ->
     )
     assert refused.returncode == 1
     assert "portal serve --role desk" in refused.stderr
+
+
+# ---- the database keeps to it ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def web_account(
+    originals: Callable[..., Original], postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A filled portal on PostgreSQL. Yields the URL by which the public side's account opens its database."""
+    with originals("postgresql", fill).copy(monkeypatch, tmp_path):
+        with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as server:
+            server.execute("CREATE ROLE web LOGIN IN ROLE gongzhi_public")
+        yield get_settings().database_url.replace("//postgres@", "//web@")
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as server:
+        server.execute("DROP ROLE web")
+
+
+@contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        yield connection
+
+
+def refusals(connection: psycopg.Connection[Any], *statements: str) -> list[str]:
+    """Those of the statements that PostgreSQL refused for want of rights."""
+    refused = []
+    for statement in statements:
+        try:
+            connection.execute(statement.encode())
+        except InsufficientPrivilege:
+            refused.append(statement)
+    return refused
+
+
+def number(connection: psycopg.Connection[Any], statement: str) -> int:
+    row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_every_table_is_the_officers_alone_or_something_of_it_was_granted(web_account: str) -> None:
+    tables = sorted(db.Base.metadata.tables)
+    with connected(web_account) as connection:
+        seen = {one for one in tables if number(connection, f"SELECT has_any_column_privilege('{one}', 'SELECT')::int")}
+        for table in (*zones.OFFICERS_ALONE, "ledger_entry", "ledger_head", "ledger_node", "entity", "vault_recipient"):
+            may = f"SELECT has_table_privilege('{table}', 'INSERT, UPDATE, DELETE, TRUNCATE')::int"
+            assert not number(connection, may), table
+    assert seen == set(tables) - zones.OFFICERS_ALONE
+    assert {"redaction", "identity_request", "unmatched", "redacted_fact", "feed_import"} <= zones.OFFICERS_ALONE
+
+
+def test_its_account_sees_no_internal_entry_whatever_it_asks(web_account: str) -> None:
+    with db.writing() as session:
+        acts.keep(session, "withdraw", about="the-act", by=None, reason="the-words-of-an-officer")
+        size = ledger.size(session)
+        internal = session.scalar(
+            select(func.count()).select_from(models.LedgerEntry).where(models.LedgerEntry.visibility == "internal")
+        )
+    heard: list[str] = []
+    listens = """
+        CREATE FUNCTION pg_temp.listens(said text) RETURNS boolean LANGUAGE plpgsql COST 0.0001
+        AS $$ BEGIN RAISE NOTICE '%', said; RETURN true; END $$
+    """
+    with connected(web_account) as connection:
+        connection.add_notice_handler(lambda notice: heard.append(str(notice.message_primary)))
+        assert number(connection, "SELECT count(*) FROM ledger_entry") == size - (internal or 0) < size
+        assert number(connection, "SELECT count(*) FROM ledger_step") == size
+        connection.execute(listens)
+        for of in ("ledger_entry", "published_entry"):
+            number(connection, f"SELECT count(*) FROM {of} WHERE pg_temp.listens(payload::text)")
+        assert len(heard) > 100
+        assert not [said for said in heard if "the-words-of-an-officer" in said]
+        wanted = [
+            "INSERT INTO ledger_entry (seq) VALUES (0)",
+            "UPDATE ledger_entry SET visibility = 'public'",
+            "UPDATE ledger_head SET size = 0",
+            "DELETE FROM ledger_entry",
+            "ALTER TABLE ledger_entry DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE ledger_entry ADD COLUMN mine text",
+            "CREATE TABLE mine (id int)",
+            "SET ROLE postgres",
+        ]
+        assert refusals(connection, *wanted) == wanted
+
+
+def test_its_account_knows_no_officer_and_makes_nobody_one(web_account: str) -> None:
+    officer = officers.add_officer()
+    with db.writing() as session:
+        keys.create(session, owner_kind="department", owner_id="emergency", scopes=["feeds:*"])
+    with connected(web_account) as connection:
+        assert number(connection, "SELECT count(*) FROM account WHERE kind <> 'member'") == 0
+        assert number(connection, f"SELECT count(*) FROM account WHERE login = '{officer.login}'") == 0
+        connection.execute("UPDATE account SET password_hash = 'mine'")
+        columns = "kind, login, name, department, roles, password_hash, totp_secret, created_at"
+        key = "prefix, secret_sha256, owner_kind, owner_id, label, scopes, created_at, expires_at"
+        wanted = [
+            f"INSERT INTO account ({columns}) VALUES ('officer', 'x', 'x', '', '[]', '', '', now())",
+            "UPDATE account SET kind = 'officer'",
+            f"INSERT INTO api_key ({key}) VALUES ('x', '', 'department', 'x', '', '[]', now(), now())",
+            f"INSERT INTO api_key ({key}) VALUES ('x', '', 'consumer', 'x', '', '[\"feeds:*\"]', now(), now())",
+            "UPDATE api_key SET scopes = '[]'",
+            "INSERT INTO job (task, items, state, tries, due_at, created_at)"
+            " VALUES ('record.sign_head', '[]', 'waiting', 0, now(), now())",
+            "SELECT items FROM job",
+            "UPDATE organisation SET state = 'active'",
+            "UPDATE tip_case SET state = 'closed'",
+            "SELECT reason FROM case_step",
+            "SELECT grounds FROM application",
+        ]
+        assert refusals(connection, *wanted) == wanted
+    with db.reading() as session:
+        assert session.scalars(select(Account.password_hash).where(Account.id == officer.id)).one() != "mine"
+
+
+def test_the_public_side_serves_with_its_own_account_and_refuses_one_that_reaches_more(
+    web_account: str, tmp_path: Path
+) -> None:
+    settings = get_settings()
+    with db.writing() as session:
+        signed.keep(session)
+        code = session.scalars(select(models.Entity.code).order_by(models.Entity.code)).first()
+    shared = {"PORTAL_ROLE": "public", "PORTAL_KEYS_DIR": str(settings.keys_dir)}
+    pages = (
+        "/", f"/entities/{code}", "/records/penalty", "/search?q=a", "/statistics", "/report", "/partners",
+        "/data", "/ledger", "/ledger/0", "/api/v1/changes", "/api/v1/ledger/head", "/readyz", "/metrics",
+    )  # fmt: skip
+    with served(tmp_path / "var", PORTAL_DATABASE_URL=web_account, **shared) as url:
+        assert {path: ask(url + path)[0] for path in pages} == dict.fromkeys(pages, 200)
+        told = {"kind": "report", "description": "店内公示价格与结账价格不一致，此件为编造。"}
+        assert ask(f"{url}/api/v1/tips", told)[0] == 201
+        assert ask(f"{url}/api/v1/feeds/penalties", {"items": [{"CF_WSH": "1"}]})[0] == 404
+        assert ask(f"{url}/desk")[0] == 404
+    environment = {**os.environ, **shared, "PORTAL_DATA_DIR": str(tmp_path / "var")}
+    command = [PORTAL, "serve", "--port", str(free_port())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "gongzhi_web" in done.stderr
+
+
+def test_who_may_make_no_role_is_told_what_to_ask_for(postgres: str, tmp_path: Path) -> None:
+    """On a server of which this is the first portal."""
+    with server(safe=False) as url, psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE ROLE plain LOGIN")
+        connection.execute("CREATE DATABASE plain OWNER plain")
+        own = url.replace("//postgres@", "//plain@").rsplit("/", 1)[0] + "/plain"
+        environment = {**os.environ, "PORTAL_DATABASE_URL": own, "PORTAL_DATA_DIR": str(tmp_path / "var")}
+        command = [PORTAL, "serve", "--port", str(free_port())]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 1
+        assert "CREATE ROLE gongzhi_public NOLOGIN" in done.stderr

@@ -73,6 +73,12 @@ def made(template: str, data: Mapping[str, Any], *, at: datetime) -> bytes:
     return document
 
 
+def warm() -> None:
+    """Read the fonts, which the first document would wait for."""
+    _fonts()
+    _characters()
+
+
 @contextmanager
 def _turn() -> Iterator[None]:
     if not _in_line.acquire(blocking=False):

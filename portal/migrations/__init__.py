@@ -72,6 +72,13 @@ def upgrade() -> None:
                 return
 
 
+class RoleMissing(PortalError):
+    status = 503
+    slug = "role-missing"
+    title = "PostgreSQL has no role gongzhi_public, and this account may not create it."
+    remedy = "Have PostgreSQL's administrator run: CREATE ROLE gongzhi_public NOLOGIN. Then start again."
+
+
 class NotUpToDate(PortalError):
     status = 503
     slug = "not-up-to-date"

@@ -10,8 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("evaluation") as table:
-        table.add_column(sa.Column("leaving", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("evaluation", sa.Column("leaving", sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
