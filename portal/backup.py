@@ -1,15 +1,18 @@
-"""Everything that a portal knows, into a folder while it runs, and out of it into an empty portal.
+"""Everything that a portal knows, into a folder or object storage while it runs, and out of it into an empty portal.
 
-    made = make(Path("/backups/2026-11-23"))
-    restored = restore(Path("/backups/2026-11-23"))
+    made = make("/backups/2026-11-23")
+    restored = restore("s3://backups/2026-11-23")
 
-A backup holds every table as it was at one moment, and the data folder's files. It holds neither private keys nor the
-search index, which is made anew. Backups of either database can be restored into the other.
+A backup holds every table as it was at one moment, the data folder's files, and what is kept in object storage. It
+holds neither private keys nor the search index, which is made anew. Backups of either database, and of files in a
+folder or in object storage, can be restored into the other.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +22,16 @@ from sqlalchemy.orm import Session
 
 from opendata import datastore
 from portal import migrations
-from portal.kit import archive, copying, db
-from portal.kit.archive import BackupDamaged, BackupNewer, Ledger, Manifest, StoredTable
+from portal.kit import archive, copying, db, storage
+from portal.kit.archive import BackupDamaged, BackupNewer, Ledger, Manifest, Place, StoredTable
 from portal.kit.settings import get_settings
 from record import ledger, verification
 from search import engine, index
 
 FILLED_BY_STARTING = {"follow_progress", "ledger_head", "vault_recipient"}
 """Tables that have rows in a portal that was only started: migrations and `vault.ready` fill them."""
+KEPT = "files/"
+"""Where, by its names, a backup has what `kit.storage` keeps: in a folder's backup it lies there anyway."""
 UNFINISHED = "restore-unfinished"
 """A file of the data folder that stands there while a restore is under way, or after one was killed."""
 
@@ -87,16 +92,20 @@ def _mark() -> Path:
 # ---- making ---------------------------------------------------------------------------------------------------------
 
 
-def make(folder: Path, progress: Progress = _silent) -> Made:
-    """Copy the portal into a new folder. Raises FolderTaken, NothingThere or RestoreUnfinished."""
+def make(where: str | Path, progress: Progress = _silent) -> Made:
+    """Copy the portal into a new folder, or `s3://bucket/folder`.
+
+    Raises FolderTaken, NothingThere, RestoreUnfinished or storage.StorageAway.
+    """
     started = time.monotonic()
+    at = archive.place(str(where))
     refuse_half_restored()
     with db.reading_engine().connect() as connection:
         copying.snapshot(connection)
         revision = migrations.revision(connection)
         if revision is None:
             raise archive.NothingThere
-        archive.begin(folder, outside=get_settings().data_dir)
+        at.begin(outside=get_settings().data_dir)
         size, root = ledger.head(Session(connection))
         manifest = Manifest(
             made_at=db.now(),
@@ -106,20 +115,20 @@ def make(folder: Path, progress: Progress = _silent) -> Made:
         )
         told = _counted(progress, None)
         for table in copying.tables(connection):
-            manifest.tables[table.name] = _copied(connection, table, folder, told)
+            manifest.tables[table.name] = _copied(connection, table, at, told)
     # After the rows that speak of them: a file too many does no harm, a row whose file is missing would.
-    _copy_files(folder, manifest)
-    archive.finish(folder, manifest)
+    _copy_files(at, manifest)
+    archive.finish(at, manifest)
     seconds = round(time.monotonic() - started, 2)
     log.info("backup.made", rows=manifest.rows, files=len(manifest.files), entries=size, seconds=seconds)
     counts = (manifest.rows, len(manifest.tables), len(manifest.files), manifest.bytes)
-    return Made(str(folder), *counts, size, root.hex(), seconds)
+    return Made(str(at), *counts, size, root.hex(), seconds)
 
 
-def _copied(connection: Connection, table: Table, folder: Path, told: copying.Told) -> StoredTable:
-    path = folder / archive.table_path(table.name)
-    rows = copying.write(connection, table, path, told)
-    stored = archive.vouched(path)
+def _copied(connection: Connection, table: Table, at: Place, told: copying.Told) -> StoredTable:
+    with at.writing(archive.table_path(table.name)) as path:
+        rows = copying.write(connection, table, path, told)
+        stored = archive.vouched(path)
     return StoredTable(rows=rows, columns=[column.name for column in table.columns], **stored.model_dump())
 
 
@@ -134,16 +143,18 @@ def _counted(progress: Progress, total: int | None) -> copying.Told:
     return told
 
 
-def _copy_files(folder: Path, manifest: Manifest) -> None:
+def _copy_files(at: Place, manifest: Manifest) -> None:
     data_dir = get_settings().data_dir
+    # What the running portal removed since it was listed is passed over.
     for path in _files():
         name = path.relative_to(data_dir).as_posix()
-        target = folder / archive.FILES / name
-        try:
-            archive.copy(path, target)
-        except FileNotFoundError:  # removed by the running portal since it was listed
-            continue
-        manifest.files[name] = archive.vouched(target)
+        with suppress(FileNotFoundError), at.writing(f"{archive.FILES}/{name}") as target:
+            shutil.copy2(path, target)
+            manifest.files[name] = archive.vouched(target)
+    for key in storage.keys() if storage.is_elsewhere() else ():
+        with suppress(storage.ObjectMissing), at.writing(f"{archive.FILES}/{KEPT}{key}") as target:
+            storage.fetch(key, target)
+            manifest.files[KEPT + key] = archive.vouched(target)
 
 
 def _files() -> Iterator[Path]:
@@ -155,6 +166,8 @@ def _files() -> Iterator[Path]:
         settings.resolved_keys_dir.resolve(),
         settings.data_dir.resolve(),
     }
+    if storage.is_elsewhere():
+        passed_by.add((settings.data_dir / KEPT).resolve())
     database = make_url(settings.resolved_database_url)
     if database.get_backend_name() == "sqlite":
         own = f"{Path(database.database or '').resolve()}"
@@ -171,22 +184,25 @@ def _files() -> Iterator[Path]:
 # ---- restoring ------------------------------------------------------------------------------------------------------
 
 
-def restore(folder: Path, progress: Progress = _silent) -> Restored:
+def restore(where: str | Path, progress: Progress = _silent) -> Restored:
     """Bring a backup back into an empty portal. All rows come in one transaction, so a killed restore leaves none.
 
-    Raises NotABackup, BackupNewer, BackupDamaged, PortalNotEmpty or RestoreUnfinished, and has then changed nothing.
+    Raises NotABackup, BackupNewer, BackupDamaged, PortalNotEmpty, RestoreUnfinished or storage.StorageAway, and has
+    then changed nothing.
     """
     started = time.monotonic()
+    at = archive.place(str(where))
     refuse_half_restored()
-    manifest = archive.read_manifest(folder)
+    manifest = archive.read_manifest(at)
     if not migrations.known(manifest.revision):
         raise BackupNewer
-    archive.check(folder, manifest, progress)
-    if any(_files()):
+    archive.check(at, manifest, progress)
+    if any(_files()) or (storage.is_elsewhere() and any(storage.keys())):
         raise archive.PortalNotEmpty
-    _load(folder, manifest, progress)
+    _load(at, manifest, progress)
     for name in manifest.files:
-        archive.copy(folder / archive.FILES / name, get_settings().data_dir / name)
+        with at.reading(f"{archive.FILES}/{name}") as path:
+            _bring_back(name, path)
     entities = index.rebuild(progress)
     report = verification.verify(progress)
     _mark().unlink()
@@ -197,19 +213,28 @@ def restore(folder: Path, progress: Progress = _silent) -> Restored:
     return Restored(*counts, report.entries, report.root, problem is None, problem, seconds)
 
 
+def _bring_back(name: str, path: Path) -> None:
+    if name.startswith(KEPT) and storage.is_elsewhere():
+        storage.put_file(name.removeprefix(KEPT), path)
+    else:
+        target = get_settings().data_dir / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+
+
 def _other(report: verification.Report, manifest: Manifest) -> str | None:
     same = (report.entries, report.root) == (manifest.ledger.size, manifest.ledger.root)
     return None if same else "other"
 
 
-def _load(folder: Path, manifest: Manifest, progress: Progress) -> None:
+def _load(at: Place, manifest: Manifest, progress: Progress) -> None:
     with db.writing_engine().begin() as connection:
         _refuse_unless_empty(connection, manifest.revision)
         _mark().parent.mkdir(parents=True, exist_ok=True)
         _mark().touch(exist_ok=False)
         try:
             migrations.upgrade_within(connection, manifest.revision)
-            _fill(connection, folder, manifest, progress)
+            _fill(connection, at, manifest, progress)
             migrations.upgrade_within(connection)
         except BaseException:
             _mark().unlink()
@@ -229,7 +254,7 @@ def _refuse_unless_empty(connection: Connection, revision: str) -> None:
             raise archive.PortalNotEmpty
 
 
-def _fill(connection: Connection, folder: Path, manifest: Manifest, progress: Progress) -> None:
+def _fill(connection: Connection, at: Place, manifest: Manifest, progress: Progress) -> None:
     tables = copying.tables(connection)
     if {table.name for table in tables} != manifest.tables.keys():
         raise BackupDamaged(file=archive.MANIFEST)
@@ -237,6 +262,8 @@ def _fill(connection: Connection, folder: Path, manifest: Manifest, progress: Pr
     with copying.filling(connection, tables):
         for table in tables:
             stored = manifest.tables[table.name]
-            path = archive.table_path(table.name)
-            if copying.read(connection, table, stored.columns, folder / path, told) != stored.rows:
-                raise BackupDamaged(file=path)
+            name = archive.table_path(table.name)
+            with at.reading(name) as path:
+                rows = copying.read(connection, table, stored.columns, path, told)
+            if rows != stored.rows:
+                raise BackupDamaged(file=name)

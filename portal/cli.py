@@ -221,14 +221,16 @@ def purge(as_json: AsJson = False) -> None:
 
 @app.command("backup")
 def backup_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder, outside of the data folder.")],
+    where: Annotated[
+        str, typer.Argument(metavar="DIR", help="A new folder outside of the data folder, or s3://bucket/folder.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Copy everything but private keys into a folder, as it is at one moment, while the portal runs."""
+    """Copy everything but private keys into a folder or bucket, as it is at one moment, while the portal runs."""
     from portal import backup
 
     with refusals_told(), _progress("Copying rows") as told:
-        made = backup.make(folder, told)
+        made = backup.make(where, told)
     finish(
         asdict(made),
         f"{made.rows} rows and {made.files} files, {made.bytes} bytes in {made.seconds} s. Private keys are not among "
@@ -239,14 +241,14 @@ def backup_(
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A finished backup.")],
+    where: Annotated[str, typer.Argument(metavar="DIR", help="A finished backup: its folder, or s3://bucket/folder.")],
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup back into an empty portal, index it and verify its ledger."""
     from portal import backup
 
     with refusals_told(), _progress("Restoring") as told:
-        restored = backup.restore(folder, told)
+        restored = backup.restore(where, told)
     finish(
         asdict(restored),
         f"{restored.rows} rows and {restored.files} files in {restored.seconds} s; {restored.entities} entities are "

@@ -254,12 +254,14 @@ def import_file(
     progress: Progress = lambda done, total: None,
     delivery: int | None = None,
     district: str | None = None,
+    keep_rejects: Callable[[Path], None] = lambda path: None,
 ) -> FeedSummary:
     """Read one file of a kind into the ledger. Raises FileRefused for a file that cannot be read as a whole.
 
     `source` names whose data it is: the same fact from two sources is two facts. `delivery`: number of a FeedImport
     that was made when the file was handed in; reading goes on where it was stopped, and raises TakenOver once somebody
-    else reads the same. `district`: rows about entities of other districts are refused.
+    else reads the same. `district`: rows about entities of other districts are refused. `keep_rejects` is given the file
+    of rejects whenever rows were added to it, before what was read with them is committed.
     """
     started = time.monotonic()
     summary = FeedSummary(kind, str(path), packing.sha256(path))
@@ -275,6 +277,7 @@ def import_file(
                             [(feed_rows.safe_cells(table.layout, raw[at].cells), reason) for at, reason in refused]
                         )
                         rejects.sync()
+                        keep_rejects(rejects.path)
                     _store_piece(record, summary, (raw, parties, refused))
                     progress(summary.rows, round(summary.rows / table.fraction) if table.fraction > 0.001 else None)
             summary.rejects = str(rejects.path) if rejects.written else None

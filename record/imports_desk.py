@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Form, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from starlette.datastructures import FormData, UploadFile
 
@@ -86,7 +86,7 @@ def delivery(request: Request, officer: gate.Officer, session: web.ReadingSessio
         raise errors.NotFound
     problem = uploads.problem_of(record)
     fetched_until = None
-    if record.uploaded_by == officer.id and record.finished_at and uploads.rejects_of(record):
+    if record.uploaded_by == officer.id and record.finished_at and uploads.has_rejects(record):
         fetched_until = record.finished_at + uploads.KEPT
     return web.page(
         request, "desk/import.html", delivery=record, refused=web.problem(problem()) if problem else None,
@@ -97,8 +97,9 @@ def delivery(request: Request, officer: gate.Officer, session: web.ReadingSessio
 @router.get(f"{HOME}/{{number}}/rejects.csv")
 @door(who="officer", limit="60/minute")
 def rejects(request: Request, officer: gate.CaseOfficer, session: web.ReadingSession, number: Seq) -> Response:
-    path = uploads.rejects(session, officer, number)
-    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"delivery-{number}.rejects.csv")
+    rows = uploads.rejects(session, officer, number)
+    headers = {"Content-Disposition": f'attachment; filename="delivery-{number}.rejects.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 # ---- whose party is not known yet -----------------------------------------------------------------------------------

@@ -1,21 +1,23 @@
 """Files of official data that officers hand in at the desk: kept until a job has read them, rejects for a month.
 
-What a row comes to is `record.feeds`' business. Files lie under random names in `imports/` of the data folder; what
-they are called where they came from is only shown.
+What a row comes to is `record.feeds`' business. Files lie under random names below `imports/` in the storage, so that
+another host than the one that took them may read them; what they are called where they came from is only shown.
 """
 
 import hashlib
-import os
 import secrets
-import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import IO
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.kit import db, jobs
+from portal.kit import db, jobs, storage
 from portal.kit.accounts import Officer
 from portal.kit.errors import NotFound, PortalError
 from portal.kit.settings import get_settings
@@ -28,6 +30,7 @@ ENDINGS = (".csv", ".xlsx", ".jsonl")
 KEPT = timedelta(days=30)
 """How long the rejects of an upload can be fetched; and files that were never read."""
 READ = "record.read_upload"
+PREFIX = "imports/"
 _BLOCK = 2**18
 
 
@@ -74,28 +77,32 @@ def take(officer: Officer, kind: str, name: str, content: IO[bytes]) -> int:
     return record.id
 
 
-def _folder() -> Path:
-    return get_settings().data_dir / "imports"
-
-
 def _keep(stored: str, content: IO[bytes]) -> str:
-    """Write the file where it outlives this process. Returns its SHA-256, hexadecimal."""
-    _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = _folder() / stored
+    """Put the file where it outlives this process. Returns its SHA-256, hexadecimal."""
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    with NamedTemporaryFile(prefix="import-") as file:
         while block := content.read(_BLOCK):
             size += len(block)
             if size > MAX_BYTES:
-                break
+                raise UploadTooLarge
             digest.update(block)
             file.write(block)
+        if not size:
+            raise packing.FileEmpty
         file.flush()
-        os.fsync(file.fileno())
-    if not 0 < size <= MAX_BYTES:
-        path.unlink()
-        raise UploadTooLarge if size else packing.FileEmpty
+        storage.put_file(PREFIX + stored, Path(file.name))
     return digest.hexdigest()
+
+
+def _rejects_key(stored: str) -> str:
+    return f"{PREFIX}{stored}.rejects.csv"
+
+
+def _bring_over() -> None:
+    """Move into the storage what the version before kept in the data folder."""
+    for path in (get_settings().data_dir / "imports").glob("*"):
+        storage.put_file(PREFIX + path.name, path)
+        path.unlink()
 
 
 def read(number: int) -> None:
@@ -105,13 +112,22 @@ def read(number: int) -> None:
     """
     with db.reading() as session:
         record = session.get_one(FeedImport, number)
-    path = _folder() / str(record.stored_as)
+    stored = str(record.stored_as)
     if record.finished_at is None:
-        try:
-            feeds.import_file(record.kind, path, source=record.source, delivery=number, district=record.district)
-        except FileRefused as refusal:
-            _end(number, refusal.slug)
-    path.unlink(missing_ok=True)
+        _bring_over()
+        with TemporaryDirectory(prefix="import-") as folder:
+            path, rejects = Path(folder) / stored, _rejects_key(stored)
+            storage.fetch(PREFIX + stored, path)
+            with suppress(storage.ObjectMissing):
+                storage.fetch(rejects, Path(folder) / Path(rejects).name)
+            try:
+                feeds.import_file(
+                    record.kind, path, source=record.source, delivery=number, district=record.district,
+                    keep_rejects=partial(storage.put_file, rejects),
+                )  # fmt: skip
+            except FileRefused as refusal:
+                _end(number, refusal.slug)
+    storage.delete([PREFIX + stored])
 
 
 def _end(number: int, problem: str) -> None:
@@ -132,23 +148,18 @@ def problem_of(record: FeedImport) -> type[PortalError] | None:
     return next((each for each in known if each.slug == record.problem), FileRefused)
 
 
-def rejects(session: Session, officer: Officer, number: int) -> Path:
+def rejects(session: Session, officer: Officer, number: int) -> Iterator[bytes]:
     """The rows of the officer's own upload that were refused, as CSV. Raises NotFound, also once they are forgotten."""
     record = session.get(FeedImport, number)
-    if record is None or record.uploaded_by != officer.id:
+    if record is None or record.uploaded_by != officer.id or not has_rejects(record):
         raise NotFound
-    path = rejects_of(record)
-    if path is None:
-        raise NotFound
-    return path
+    return storage.stream(_rejects_key(str(record.stored_as)))
 
 
-def rejects_of(record: FeedImport) -> Path | None:
-    """The file of an upload's rejects, while it is kept."""
-    if record.stored_as is None or record.finished_at is None:
-        return None
-    path = _folder() / f"{record.stored_as}.rejects.csv"
-    return path if path.is_file() and record.finished_at > db.now() - KEPT else None
+def has_rejects(record: FeedImport) -> bool:
+    """Whether an upload's rejects are there, and still kept."""
+    over = record.stored_as is not None and record.finished_at is not None and record.rejected > 0
+    return over and record.finished_at is not None and record.finished_at > db.now() - KEPT
 
 
 def purge() -> int:
@@ -161,8 +172,7 @@ def purge() -> int:
         abandoned = session.scalars(unread).all()
     for number in abandoned:
         _end(number, GivenUp.slug)
-    oldest = time.time() - KEPT.total_seconds()
-    old = [path for path in _folder().glob("*") if path.stat().st_mtime < oldest]
-    for path in old:
-        path.unlink(missing_ok=True)
+    _bring_over()
+    old = [key for key, kept_at in storage.dated(PREFIX) if kept_at < before]
+    storage.delete(old)
     return len(old)

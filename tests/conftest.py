@@ -86,6 +86,36 @@ def new_database(server: str) -> Iterator[str]:
     _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+# ---- object storage -------------------------------------------------------------------------------------------------
+
+
+def use_s3(patch: pytest.MonkeyPatch, address: str) -> None:
+    """Let this process reach an S3 service, without TLS."""
+    for name, value in (("ACCESS_KEY_ID", "probe"), ("SECRET_ACCESS_KEY", "probe"), ("REGION", "us-east-1")):
+        patch.setenv(f"AWS_{name}", value)
+    patch.setenv("AWS_ENDPOINT", address)
+    use_settings(patch, storage_allow_http="true")
+
+
+@pytest.fixture(scope="session")
+def _s3_address() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    port = free_port()
+    service = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    service.start()
+    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/files", method="PUT")).close()
+    yield f"http://127.0.0.1:{port}"
+    service.stop()
+
+
+@pytest.fixture
+def s3(_s3_address: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty folder of object storage, which this process can reach."""
+    use_s3(monkeypatch, _s3_address)
+    return f"s3://files/{abs(hash(request.node.nodeid)):x}"
+
+
 # ---- one portal a test ----------------------------------------------------------------------------------------------
 
 

@@ -281,7 +281,7 @@ def test_a_backup_wants_a_folder_of_its_own_and_a_portal(embedded: Path, tmp_pat
     with elsewhere("sqlite"):
         assert "no portal here" in portal("backup", tmp_path / "backup", "--json", code=1)["refusal"]
     assert not (tmp_path / "backup").exists()
-    portal("restore", tmp_path / "no such", code=2)
+    portal("restore", tmp_path / "no such", code=1)
 
 
 @pytest.mark.parametrize("within", [False, True])

@@ -66,6 +66,14 @@ class Settings(BaseSettings):
     storage_allow_http: bool = Field(
         default=False, description="Lets object storage be reached without TLS: within a private network only."
     )
+    storage_signed_urls: bool = Field(
+        default=False, description="Sends whoever asks for a file of open data to object storage, signed for 5 minutes."
+    )
+    files_url: str = Field(
+        default="",
+        pattern=r"^(https://[^\s?#]*[^\s?#/])?$",
+        description="Where a CDN serves the store's folder, whose opendata/ is public; empty: the portal serves it.",
+    )
     clamd_url: str = Field(
         default="",
         description="ClamAV's daemon: unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310; empty: no scanner.",

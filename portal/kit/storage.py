@@ -3,18 +3,23 @@
     storage.put("tips/…/original", sealed)
     storage.get("tips/…/original")
 
-Keys are made by the portal, never by what somebody sent. Which store it is, `PORTAL_STORAGE_URL` says.
+Keys are made by the portal, never by what somebody sent. Which store it is, `PORTAL_STORAGE_URL` says; `at` names
+another one (`s3://bucket/folder`), for backups.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from portal.kit.errors import PortalError
 from portal.kit.settings import get_settings
@@ -22,6 +27,11 @@ from portal.kit.settings import get_settings
 _BLOCK = 1 * 2**20
 REQUEST_SECONDS = "30s"
 RETRIES = 3
+PUBLIC = "opendata/"
+"""What may be fetched past the portal begins so."""
+SIGNED_FOR = timedelta(minutes=5)
+LOOKED_AT_EVERY = 5.0
+LOOK_SECONDS = "2s"
 
 
 class StorageAway(PortalError):
@@ -39,13 +49,13 @@ class ObjectMissing(PortalError):
 
 
 @lru_cache(maxsize=4)
-def _store(url: str, allow_http: bool, folder: Path) -> ObjectStore:
-    if url:
-        return from_url(
-            url,
-            client_options={"timeout": REQUEST_SECONDS, "allow_http": allow_http},
-            retry_config={"max_retries": RETRIES},
-        )
+def _elsewhere(url: str, timeout: str, retries: int) -> ObjectStore:
+    options: Any = {"timeout": timeout, "allow_http": get_settings().storage_allow_http}
+    return from_url(url, client_options=options, retry_config={"max_retries": retries})
+
+
+@lru_cache(maxsize=4)
+def _here(folder: Path) -> ObjectStore:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(folder)
 
@@ -54,18 +64,31 @@ def _folder() -> Path:
     return get_settings().data_dir.absolute() / "files"
 
 
-def _current() -> ObjectStore:
-    settings = get_settings()
-    return _store(settings.storage_url, settings.storage_allow_http, _folder())
+def _open(at: str = "") -> ObjectStore:
+    url = at or get_settings().storage_url
+    return _elsewhere(url, REQUEST_SECONDS, RETRIES) if url else _here(_folder())
 
 
-def put(key: str, data: bytes) -> None:
-    """Keep an object, whole or not at all, in place of what was there. Raises StorageAway."""
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        obstore.put(_current(), key, data)
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise ObjectMissing from error
     except BaseError as error:
         raise StorageAway from error
-    if not get_settings().storage_url:
+
+
+def is_elsewhere() -> bool:
+    """Whether files are kept in object storage, and not in the data folder."""
+    return bool(get_settings().storage_url)
+
+
+def put(key: str, data: bytes, *, at: str = "") -> None:
+    """Keep an object, whole or not at all, in place of what was there. Raises StorageAway."""
+    with _refusing():
+        obstore.put(_open(at), key, data)
+    if not at and not is_elsewhere():
         _make_lasting(_folder() / key)
 
 
@@ -79,79 +102,107 @@ def _make_lasting(path: Path) -> None:
             os.close(handle)
 
 
-def put_file(key: str, path: Path) -> None:
-    """Keep a file of any size, whole or not at all; it is read in parts. Raises StorageAway."""
-    try:
-        with path.open("rb") as file:
-            obstore.put(_current(), key, file)
-    except BaseError as error:
-        raise StorageAway from error
-    if not get_settings().storage_url:
+def put_file(key: str, path: Path, *, served_as: Mapping[str, str] | None = None, at: str = "") -> None:
+    """Keep a file of any size, whole or not at all; it is read in parts. Raises StorageAway.
+
+    `served_as`: headers that object storage sends with it where it is asked directly, such as Content-Type.
+    """
+    elsewhere = bool(at) or is_elsewhere()
+    attributes: Any = dict(served_as) if served_as and elsewhere else None
+    with _refusing(), path.open("rb") as file:
+        obstore.put(_open(at), key, file, attributes=attributes)
+    if not elsewhere:
         _make_lasting(_folder() / key)
 
 
-def fetch(key: str, path: Path) -> None:
+def fetch(key: str, path: Path, *, at: str = "") -> None:
     """Write an object to a file, in parts. Raises ObjectMissing, StorageAway."""
-    try:
+    with _refusing():
+        parts = obstore.get(_open(at), key).stream()
         with path.open("wb") as file:
-            for part in obstore.get(_current(), key).stream():
+            for part in parts:
                 file.write(part)
-    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-        raise ObjectMissing from error
-    except BaseError as error:
-        raise StorageAway from error
 
 
-def stream(key: str) -> Iterator[bytes]:
+def stream(key: str, *, at: str = "") -> Iterator[bytes]:
     """The object in parts, for an answer that need not hold it. Raises ObjectMissing, StorageAway."""
-    try:
-        parts = obstore.get(_current(), key).stream()
-    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-        raise ObjectMissing from error
-    except BaseError as error:
-        raise StorageAway from error
+    with _refusing():
+        parts = obstore.get(_open(at), key).stream()
     return (bytes(part) for part in parts)
 
 
-def get(key: str) -> bytes:
+def get(key: str, *, at: str = "") -> bytes:
     """The object. Raises ObjectMissing, StorageAway."""
-    try:
-        return bytes(obstore.get(_current(), key).bytes())
-    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-        raise ObjectMissing from error
-    except BaseError as error:
-        raise StorageAway from error
+    with _refusing():
+        return bytes(obstore.get(_open(at), key).bytes())
 
 
 def delete(keys: Sequence[str]) -> None:
     """Remove objects; those that are not there are gone already. Raises StorageAway."""
     for key in keys:
-        try:
-            obstore.delete(_current(), key)
-        except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            continue
-        except BaseError as error:
-            raise StorageAway from error
+        with suppress(ObjectMissing), _refusing():
+            obstore.delete(_open(), key)
 
 
-def dated(prefix: str) -> Iterator[tuple[str, datetime]]:
-    """The keys below a prefix with when each was last written."""
-    for part in obstore.list(_current(), prefix):
-        yield from ((str(one["path"]), one["last_modified"]) for one in part)
+def dated(prefix: str = "", *, at: str = "") -> Iterator[tuple[str, datetime]]:
+    """The keys below a prefix with when each was last written, read as they are needed. Raises StorageAway."""
+    with _refusing():
+        for part in obstore.list(_open(at), prefix or None):
+            yield from ((str(one["path"]), one["last_modified"]) for one in part)
+
+
+def keys(prefix: str = "", *, at: str = "") -> Iterator[str]:
+    """The keys below a prefix, read as they are needed. Raises StorageAway."""
+    return (key for key, _ in dated(prefix, at=at))
 
 
 def stream_range(key: str, start: int, end: int) -> Iterator[bytes]:
     """Bytes `start` to before `end` of an object, in parts. Raises ObjectMissing, StorageAway."""
-    try:
+    with _refusing():
         for at in range(start, end, _BLOCK):
-            yield bytes(obstore.get_range(_current(), key, start=at, end=min(at + _BLOCK, end)))
-    except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
-        raise ObjectMissing from error
-    except BaseError as error:
-        raise StorageAway from error
+            yield bytes(obstore.get_range(_open(), key, start=at, end=min(at + _BLOCK, end)))
 
 
-def keys(prefix: str) -> Iterator[str]:
-    """The keys below a prefix, read as they are needed."""
-    for part in obstore.list(_current(), prefix):
-        yield from (str(one["path"]) for one in part)
+def address(key: str) -> str | None:
+    """Where anybody can fetch a public object without this process: at the CDN, or signed for SIGNED_FOR.
+
+    None: nowhere, this process hands it out. For open data alone: whatever else is kept is sealed, or somebody's own.
+    """
+    settings = get_settings()
+    if not key.startswith(PUBLIC):
+        raise ValueError(f"{key} is not public")
+    if settings.files_url:
+        return f"{settings.files_url}/{key}"
+    if settings.storage_url.startswith("s3:") and settings.storage_signed_urls:
+        with _refusing():
+            return str(obstore.sign(cast(S3Store, _open()), "GET", key, SIGNED_FOR))
+    return None
+
+
+# ---- whether it is there --------------------------------------------------------------------------------------------
+
+
+class _Seen:
+    """What was found last, for all threads."""
+
+    lock = threading.Lock()
+    of = ""
+    until = float("-inf")
+    away = False
+
+
+def is_away() -> bool:
+    """Whether object storage does not answer; looked at every LOOKED_AT_EVERY seconds at most."""
+    url = get_settings().storage_url
+    if not url:
+        return False
+    with _Seen.lock:
+        if time.monotonic() >= _Seen.until or _Seen.of != url:
+            try:
+                with suppress(ObjectMissing), _refusing():
+                    obstore.head(_elsewhere(url, LOOK_SECONDS, 0), "is-anybody-there")
+                _Seen.away = False
+            except StorageAway:
+                _Seen.away = True
+            _Seen.of, _Seen.until = url, time.monotonic() + LOOKED_AT_EVERY
+        return _Seen.away

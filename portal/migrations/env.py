@@ -13,6 +13,7 @@ import portal.kit.idempotency
 import portal.kit.jobs
 import portal.kit.keys
 import portal.kit.signin
+import portal.kit.timetable
 import record.applications
 import record.models
 import record.redaction

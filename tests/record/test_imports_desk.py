@@ -109,7 +109,7 @@ def following(page: str, path: str) -> str | None:
 
 
 def stored() -> list[Path]:
-    return sorted((get_settings().data_dir / "imports").glob("*"))
+    return sorted((get_settings().data_dir / "files" / "imports").glob("*"))
 
 
 # ---- deliveries -----------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_a_file_is_read_by_a_job_and_its_bad_rows_come_back_to_whoever_handed_it
     rows = [row(entity.name, entity.code, 1), row(entity.name, entity.code, 2, "昨天"), row(entity.name, "", 3)]
     number = number_of(hand_in(desk, table(rows)))
     (kept,) = stored()
-    assert kept.stat().st_mode & 0o777 == 0o600
+    assert (get_settings().data_dir / "files").stat().st_mode & 0o077 == 0
     assert "penalties" not in kept.name
     assert "Being read" in desk.get(f"/desk/imports/{number}").text
     assert "奇观异想" not in desk.get(f"/entities/{entity.code}").text
