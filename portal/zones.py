@@ -31,9 +31,8 @@ def refuse_too_many_rights() -> None:
     with db.reading_engine().connect() as connection:
         if connection.dialect.name != "postgresql":
             return
-        seen = text(
-            "SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE has_any_column_privilege(name, 'SELECT') LIMIT 1"
-        )
+        named = "SELECT name FROM unnest(CAST(:names AS text[])) AS name"
+        seen = text(f"{named} WHERE has_any_column_privilege(name, 'SELECT') LIMIT 1")
         table = connection.execute(seen, {"names": sorted(OFFICERS_ALONE)}).scalar()
         if table is None and ledger.shows_internal(connection):
             table = "ledger"
