@@ -27,7 +27,7 @@ class SignedHead(NamedTuple):
 
 
 class SignedElsewhere(PortalError):
-    status = 404
+    status = 422
     slug = "signed-elsewhere"
     title = "Only the ledger's newest signed head is kept here."
     remedy = "Leave `size` out, and prove that an earlier head leads to it with /api/v1/ledger/consistency."
