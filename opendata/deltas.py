@@ -9,7 +9,7 @@ import bisect
 import gzip
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from opendata import leaving
 from opendata.files import File, Piece
 from opendata.models import Delta
 from opendata.snapshots import MEDIA_TYPES
@@ -32,6 +33,10 @@ FORMS = ("jsonl", "jsonl.gz")
 MOST_LISTED = 500
 
 log = structlog.get_logger()
+
+
+def _media_type(form: str) -> str:
+    return MEDIA_TYPES["jsonl"] if form == "jsonl" else "application/gzip"
 
 
 def write_missing(today: date) -> int:
@@ -90,12 +95,15 @@ def _write(day: date, first: int, last: int) -> None:
             sha256 = digests[form].hexdigest()
             key = f"{PREFIX}/{day}-{sha256[:16]}.{form}"
             files[form] = {"key": key, "size": path.stat().st_size, "sha256": sha256}
-            storage.put_file(key, path)
+            shown_as = leaving.served_as(_media_type(form), f"changes-{day}.{form}")
+            storage.put_file(key, path, served_as=shown_as)
     with db.writing() as session:
         kept = session.get(Delta, day, with_for_update=True)
         if kept is None:
             kept = Delta(day=day, first_seq=first, last_seq=last)
             session.add(kept)
+        else:
+            leaving.plan(session, _keys(kept.files), _keys(files))
         kept.rows, kept.files, kept.changed_at = rows, files, db.now()
         kept.known_to, kept.hidden_kinds = known_to, hidden
     log.info("delta.written", day=day.isoformat(), rows=rows)
@@ -154,15 +162,24 @@ def _holding(kept: Sequence[tuple[int, int, date]], seqs: Iterable[int]) -> Iter
             yield kept[place]
 
 
+def _keys(files: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {str(file["key"]) for file in files.values()}
+
+
+def named(session: Session) -> set[str]:
+    """Keys of every file that a day names."""
+    return {key for files in session.scalars(select(Delta.files)) for key in _keys(files)}
+
+
 def purge() -> int:
     """Forget days that are kept no longer, and files that no day names any more. Returns how many days."""
     until = publication.today() - timedelta(days=get_settings().deltas_days)
     with db.writing() as session:
         newest = session.scalar(select(func.max(Delta.day)))
         gone = session.execute(delete(Delta).where(Delta.day < until, Delta.day != newest).returning(Delta.day)).all()
-        named = {file["key"] for (files,) in session.execute(select(Delta.files)) for file in files.values()}
+        known = named(session)
     a_day_ago = db.now() - timedelta(hours=24)
-    storage.delete([key for key, changed in storage.dated(PREFIX) if key not in named and changed < a_day_ago])
+    storage.delete([key for key, changed in storage.dated(PREFIX) if key not in known and changed < a_day_ago])
     return len(gone)
 
 
@@ -183,5 +200,5 @@ def of(session: Session, day: date) -> Delta | None:
 def file(delta: Delta, form: str) -> File:
     """A day's file in one of FORMS."""
     kept: dict[str, Any] = delta.files[form]
-    media_type = MEDIA_TYPES["jsonl"] if form == "jsonl" else "application/gzip"
+    media_type = _media_type(form)
     return File(media_type, kept["sha256"], [Piece(kept["size"], kept["key"])])

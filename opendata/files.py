@@ -55,6 +55,12 @@ class File:
         """The whole's digest as `Repr-Digest` and `Content-Digest` have it (RFC 9530)."""
         return f"sha-256=:{base64.b64encode(bytes.fromhex(self.sha256)).decode()}:"
 
+    @property
+    def address(self) -> str | None:
+        """Where it can be fetched without this process; None: nowhere."""
+        key = self.pieces[0].key if len(self.pieces) == 1 else None
+        return storage.address(key) if key else None
+
     def stream(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Bytes `start` to before `end`, in blocks."""
         last = self.size if end is None else end

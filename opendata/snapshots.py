@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from opendata import workbooks
+from opendata import leaving, workbooks
 from opendata.models import Snapshot
 from portal.kit import datasets, db, storage
 from portal.kit.datasets import DataSet
@@ -224,7 +224,8 @@ def keep_file(path: Path, name: str, form: str) -> PartFile:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     kept = PartFile(key=f"opendata/{name}-{sha256[:16]}.{form}", size=path.stat().st_size, sha256=sha256)
-    storage.put_file(kept.key, path)
+    shown_as = leaving.served_as(MEDIA_TYPES[form], f"{name.replace('/', '-')}.{form}")
+    storage.put_file(kept.key, path, served_as=shown_as)
     path.unlink()
     return kept
 
@@ -319,6 +320,8 @@ def _publish(name: str, seq: int, manifest: Manifest) -> None:
         if kept is None:
             kept = Snapshot(data_set=name)
             session.add(kept)
+        else:
+            leaving.plan(session, Manifest.model_validate(kept.manifest).keys, manifest.keys)
         kept.seq = kept.cleaned = seq
         kept.manifest = manifest.model_dump(mode="json")
         kept.made_at = kept.changed_at = db.now()
@@ -351,6 +354,7 @@ def _clean(data_set: DataSet) -> int:
             if (kept.seq, kept.cleaned, kept.changed_at) != (snapshot.seq, snapshot.cleaned, snapshot.changed_at):
                 continue
             if cleaned is not manifest:
+                leaving.plan(session, manifest.keys, cleaned.keys)
                 kept.manifest, kept.changed_at = cleaned.model_dump(mode="json"), db.now()
             kept.cleaned = max(kept.cleaned, seq)
         return manifest.rows - cleaned.rows
@@ -377,13 +381,18 @@ def _without(data_set: DataSet, manifest: Manifest, gone: set[str]) -> Manifest:
         return _manifest(engine, data_set, parts) if touched else manifest
 
 
+def named(session: Session) -> set[str]:
+    """Keys of every file that a snapshot names."""
+    manifests = map(Manifest.model_validate, session.scalars(select(Snapshot.manifest)))
+    return {key for manifest in manifests for key in manifest.keys}
+
+
 def forget() -> int:
     """Remove files that no snapshot has named for a day. Returns how many."""
     with db.reading() as session:
-        manifests = map(Manifest.model_validate, session.scalars(select(Snapshot.manifest)))
-        named = {key for manifest in manifests for key in manifest.keys}
+        known = named(session)
     before = db.now() - KEPT_AFTER
-    lone = [key for key, changed in storage.dated("opendata") if key not in named and changed < before]
+    lone = [key for key, changed in storage.dated("opendata") if key not in known and changed < before]
     storage.delete(lone)
     for path in _folder().glob("snapshot-*"):
         with suppress(FileNotFoundError):  # whoever was still at it has ended meanwhile

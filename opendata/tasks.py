@@ -5,9 +5,9 @@ from typing import Any
 
 import structlog
 
-from opendata import consumers, deltas, lists, snapshots
+from opendata import consumers, deltas, leaving, lists, snapshots
 from opendata.models import Consumer
-from portal.kit import db, jobs
+from portal.kit import db, jobs, storage
 from portal.kit.errors import PortalError
 from portal.kit.links import LinkExpired
 from portal.kit.settings import get_settings
@@ -61,6 +61,14 @@ def clean(_items: list[Any]) -> None:
     snapshots.clean()
     deltas.clean()
     _plan_publication()
+
+
+@jobs.task(leaving.DROP, queue="snapshots")
+def drop(keys: list[Any]) -> None:
+    """Remove files that nothing names any longer."""
+    with db.reading() as session:
+        known = snapshots.named(session) | deltas.named(session)
+    storage.delete([key for key in keys if key not in known])
 
 
 def _plan_publication(after: timedelta = timedelta(0)) -> None:

@@ -1,10 +1,11 @@
 """Public pages of open data: the data sets, each with a preview, a picture, its columns, downloads and examples."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
 from opendata import catalog, datastore, descriptors, examples, files, schema_org, snapshots
@@ -122,6 +123,8 @@ def _part(request: Request, name: str, part: str, form: str) -> Response:
 def serve(request: Request, file: File, name: str, seq: int) -> Response:
     """A file with its validators; nothing where the caller has it already, a part where one is asked for.
 
+    Where a CDN or the store hands it out, the caller is sent there.
+
     `seq`: the last entry of the ledger that it knows.
     """
     headers = {
@@ -134,16 +137,24 @@ def serve(request: Request, file: File, name: str, seq: int) -> Response:
     }
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
+    if address := file.address:
+        return RedirectResponse(address, 307, {"Cache-Control": "public, max-age=60", "X-Ledger-Seq": str(seq)})
     asked = request.headers.get("range")
     if request.headers.get("if-range") not in (None, file.etag):
         asked = None
     wanted = files.asked_range(asked, file.size)
     if wanted is None:
         headers |= {"Content-Length": str(file.size), "Content-Digest": file.digest}
-        return StreamingResponse(file.stream(), media_type=file.media_type, headers=headers)
+        return StreamingResponse(_begun(file.stream()), media_type=file.media_type, headers=headers)
     start, end = wanted
     headers |= {"Content-Length": str(end - start), "Content-Range": f"bytes {start}-{end - 1}/{file.size}"}
-    return StreamingResponse(file.stream(start, end), status_code=206, media_type=file.media_type, headers=headers)
+    parts = _begun(file.stream(start, end))
+    return StreamingResponse(parts, status_code=206, media_type=file.media_type, headers=headers)
+
+
+def _begun(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same parts, titles and the first rows read: a store that is away is told, and not by a broken answer."""
+    return chain(list(islice(parts, 2)), parts)
 
 
 @router.get("/data/{name}/datapackage.json")

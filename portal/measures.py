@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from portal.kit import db, jobs, limits
+from portal.kit import db, jobs, limits, storage
 from portal.kit.area import Area
 from portal.kit.errors import NotFound
 from portal.kit.limits import door
@@ -74,6 +74,7 @@ def _measured(areas: Sequence[Area]) -> bytes:
 def _all(areas: Sequence[Area]) -> Iterable[Measure]:
     shared = limits.shared_counts()
     yield Measure("limits_away", "1 while limits are counted by each process alone.", bool(shared and shared.away))
+    yield Measure("storage_away", "1 while object storage does not answer.", storage.is_away())
     if get_settings().role == "public":
         return  # the officers' side has the tables that the others are counted in
     for name, measure in (("jobs", _jobs), *((area.name, area.measures) for area in areas if area.measures)):

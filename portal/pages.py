@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from portal import handbook
 from portal.handbook import Sample
-from portal.kit import datasets, db, limits, web
+from portal.kit import datasets, db, limits, storage, web
 from portal.kit.errors import NotFound
 from portal.kit.limits import door
 from portal.kit.settings import get_settings
@@ -87,4 +87,5 @@ def readyz(request: Request, session: web.ReadingSession) -> Response:
         search = "ok"
     except EngineUnavailable:
         search = "away"
-    return JSONResponse({"status": "ready", "database": "ok", "search": search})
+    kept = {"storage": "away" if storage.is_away() else "ok"} if storage.is_elsewhere() else {}
+    return JSONResponse({"status": "ready", "database": "ok", "search": search, **kept})

@@ -260,8 +260,8 @@ def import_file(
 
     `source` names whose data it is: the same fact from two sources is two facts. `delivery`: number of a FeedImport
     that was made when the file was handed in; reading goes on where it was stopped, and raises TakenOver once somebody
-    else reads the same. `district`: rows about entities of other districts are refused. `keep_rejects` is given the file
-    of rejects whenever rows were added to it, before what was read with them is committed.
+    else reads the same. `district`: rows about entities of other districts are refused. `keep_rejects` is given the
+    file of rejects whenever rows were added to it, before what was read with them is committed.
     """
     started = time.monotonic()
     summary = FeedSummary(kind, str(path), packing.sha256(path))

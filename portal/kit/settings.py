@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     files_url: str = Field(
         default="",
         pattern=r"^(https://[^\s?#]*[^\s?#/])?$",
-        description="Where a CDN serves the store's folder, whose opendata/ is public; empty: the portal serves it.",
+        description="Where a CDN serves opendata/ and deltas/ of the storage; empty: the portal does.",
     )
     clamd_url: str = Field(
         default="",

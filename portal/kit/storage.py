@@ -27,7 +27,7 @@ from portal.kit.settings import get_settings
 _BLOCK = 1 * 2**20
 REQUEST_SECONDS = "30s"
 RETRIES = 3
-PUBLIC = "opendata/"
+PUBLIC = ("opendata/", "deltas/")
 """What may be fetched past the portal begins so."""
 SIGNED_FOR = timedelta(minutes=5)
 LOOKED_AT_EVERY = 5.0
@@ -163,6 +163,12 @@ def stream_range(key: str, start: int, end: int) -> Iterator[bytes]:
             yield bytes(obstore.get_range(_open(), key, start=at, end=min(at + _BLOCK, end)))
 
 
+def is_served_elsewhere() -> bool:
+    """Whether public objects can be fetched without this process."""
+    settings = get_settings()
+    return bool(settings.files_url) or (settings.storage_signed_urls and settings.storage_url.startswith("s3:"))
+
+
 def address(key: str) -> str | None:
     """Where anybody can fetch a public object without this process: at the CDN, or signed for SIGNED_FOR.
 
@@ -173,7 +179,7 @@ def address(key: str) -> str | None:
         raise ValueError(f"{key} is not public")
     if settings.files_url:
         return f"{settings.files_url}/{key}"
-    if settings.storage_url.startswith("s3:") and settings.storage_signed_urls:
+    if is_served_elsewhere():
         with _refusing():
             return str(obstore.sign(cast(S3Store, _open()), "GET", key, SIGNED_FOR))
     return None

@@ -17,11 +17,12 @@ import time_machine
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from portal.kit import db, jobs, keys
+from portal.kit import db, jobs, keys, storage
 from portal.kit.settings import get_settings
 from record import feeds, publication, uploads
 from record.codes import made_up
 from record.models import Entity, FeedImport, LedgerEntry, Unmatched
+from tests.conftest import use_settings
 from tests.officers import Someone, add_officer, form_token, sign_in
 
 DEPARTMENT = "上海市黄浦区市场监督管理局"
@@ -189,6 +190,38 @@ def test_a_file_is_read_by_a_job_and_its_bad_rows_come_back_to_whoever_handed_it
     assert desk.get(f"/desk/imports/{number}").status_code == 200
     assert "rejects.csv" not in desk.get(f"/desk/imports/{number}").text
     assert desk.get(f"/desk/imports/{number}/rejects.csv").status_code == 404
+
+
+def test_a_file_that_one_host_took_is_read_by_another_also_after_that_was_killed(
+    desk: TestClient,
+    entity: Entity,
+    s3: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_settings(monkeypatch, storage_url=s3)
+    monkeypatch.setattr(feeds, "ROWS_AT_ONCE", {"sqlite": 2, "postgresql": 2})
+    rows = [row(entity.name, entity.code, n, "昨天" if n % 2 else "2026-03-05") for n in range(8)]
+    number = number_of(hand_in(desk, table(rows)))
+    stores = feeds._store_piece
+    seen: list[object] = []
+
+    def dies(*given: Any) -> None:
+        seen.append(given)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        stores(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feeds, "_store_piece", dies)
+        with pytest.raises(KeyboardInterrupt):
+            uploads.read(number)
+    assert 0 < delivery(number).rows < 8
+    uploads.read(number)
+    record = delivery(number)
+    assert (record.rows, record.added, record.rejected) == (8, 4, 4)
+    assert desk.get(f"/desk/imports/{number}/rejects.csv").text.count("昨天") == 4
+    assert list(storage.keys("imports")) == [f"imports/{record.stored_as}.rejects.csv"]
+    assert not stored()
 
 
 def test_rejects_are_forgotten_after_a_month(desk: TestClient, entity: Entity, clerk: Someone) -> None:
