@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.kit import db, jobs, scanner, storage
@@ -24,6 +24,7 @@ STAGED_KEPT = timedelta(hours=4)
 MOST_OF_A_TIP = 60
 SCAN, REMOVE = "reporting.scan", "reporting.remove_files"
 AT_ONCE = 200
+PREFIX = "tips/"
 
 Which = Literal["cleaned", "original"]
 
@@ -67,11 +68,11 @@ def stage(examined: Sequence[Examined]) -> list[Waiting]:
             number = str(uuid.uuid4())
             row = TipFile(
                 id=number, tip_id=None, position=0, staged_at=db.now(), size=len(one.data), media_type=one.media_type,
-                state="received", original=f"tips/{number}/original", cleaned=None,
+                state="received", original=f"{PREFIX}{number}/original", cleaned=None,
             )  # fmt: skip
             contents.append((str(row.original), vault.seal(session, one.data, get_settings().department)))
             if one.cleaned is not None:
-                row.cleaned = f"tips/{number}/cleaned"
+                row.cleaned = f"{PREFIX}{number}/cleaned"
                 contents.append((row.cleaned, vault.seal(session, one.cleaned, get_settings().department)))
             rows.append(row)
     with db.writing() as session:
@@ -96,10 +97,10 @@ def claim(
         if row is None or row.tip_id is not None:
             raise FilesGone
         row.tip_id, row.message_id, row.position = tip_id, message_id, position
-    session.flush()
-    jobs.add(session, SCAN, [one.id for one in waiting])
     if drop_originals:
         _drop_originals(session, list(found.values()))
+    session.flush()
+    jobs.add(session, SCAN, [one.id for one in waiting])
 
 
 def _drop_originals(session: Session, rows: Collection[TipFile]) -> None:
@@ -134,6 +135,16 @@ def purge() -> int:
 def _forget(session: Session, rows: Sequence[TipFile]) -> None:
     jobs.add(session, REMOVE, [key for row in rows for key in (row.original, row.cleaned) if key])
     session.execute(delete(TipFile).where(TipFile.id.in_([row.id for row in rows])))
+
+
+def remove(keys: Collection[str]) -> None:
+    """Remove attachments that no row names. Any other key is passed over: the public side writes such jobs too."""
+    with db.reading() as session:
+        named = select(TipFile.original, TipFile.cleaned).where(
+            or_(TipFile.original.in_(keys), TipFile.cleaned.in_(keys))
+        )
+        known = {key for row in session.execute(named) for key in row}
+    storage.delete([key for key in keys if key.startswith(PREFIX) and key not in known])
 
 
 def erase(session: Session, tip_ids: Collection[str]) -> None:

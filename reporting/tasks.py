@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from portal.kit import db, jobs, storage
+from portal.kit import db, jobs
 from reporting import assignments, cases, clock, digests, files, open_data, retention, talk
 from reporting.models import TipCase
 
@@ -19,7 +19,7 @@ def scan(ids: list[Any]) -> None:
 @jobs.task(files.REMOVE, queue="files")
 def remove(keys: list[Any]) -> None:
     """Remove objects that no row names any longer."""
-    storage.delete([str(key) for key in keys])
+    files.remove([str(key) for key in keys])
 
 
 @jobs.task("reporting.scan_again", queue="files")

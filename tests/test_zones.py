@@ -236,6 +236,9 @@ def test_its_account_knows_no_officer_and_makes_nobody_one(web_account: str) -> 
         assert number(connection, "SELECT count(*) FROM account WHERE kind <> 'member'") == 0
         assert number(connection, f"SELECT count(*) FROM account WHERE login = '{officer.login}'") == 0
         connection.execute("UPDATE account SET password_hash = 'mine'")
+        connection.execute("DELETE FROM account_session")
+        connection.execute("UPDATE tip_file SET original = NULL")
+        connection.execute("DELETE FROM tip_file")
         columns = "kind, login, name, department, roles, password_hash, totp_secret, created_at"
         key = "prefix, secret_sha256, owner_kind, owner_id, label, scopes, created_at, expires_at"
         wanted = [
@@ -249,6 +252,7 @@ def test_its_account_knows_no_officer_and_makes_nobody_one(web_account: str) -> 
             "SELECT items FROM job",
             "UPDATE organisation SET state = 'active'",
             "UPDATE tip_case SET state = 'closed'",
+            "INSERT INTO tip_message (tip_id, author, at) SELECT id, 'officer', now() FROM tip",
             "SELECT reason FROM case_step",
             "SELECT grounds FROM application",
         ]

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from portal.kit import db, jobs
+from portal.kit import db, jobs, storage
 from portal.kit.accounts import Account, officer_of
 from portal.kit.errors import PortalError
 from record.models import LedgerEntry
-from reporting import cases, queue
+from reporting import cases, files, queue
 from reporting.models import CaseStep, TipCase
 from reporting.queue import Asked
 from tests.conftest import application
@@ -210,12 +210,22 @@ def test_officers_open_the_cleaned_copy_and_the_original_only_on_purpose(
 
 
 def test_somebody_who_wants_no_originals_kept_leaves_none(desk: TestClient, client: TestClient, photo: bytes) -> None:
-    from portal.kit import storage
-
     tell(client, files=[("a.jpg", photo)], originals="drop")
     jobs.drain()
     kept = list(storage.keys("tips/"))
     assert [key.rpartition("/")[2] for key in kept] == ["cleaned"]
+
+
+def test_no_job_removes_a_file_that_is_still_somebodys(client: TestClient, photo: bytes) -> None:
+    tell(client, files=[("a.jpg", photo)])
+    jobs.drain()
+    kept = sorted(storage.keys("tips/"))
+    storage.put("papers/aa/aa", b"a member's")
+    with db.writing() as session:
+        jobs.add(session, files.REMOVE, [*kept, "papers/aa/aa", "tips/nobody/original"])
+    assert jobs.drain()
+    assert sorted(storage.keys("tips/")) == kept
+    assert storage.get("papers/aa/aa")
 
 
 # ---- two officers ---------------------------------------------------------------------------------------------------

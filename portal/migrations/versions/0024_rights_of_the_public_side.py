@@ -112,6 +112,12 @@ ROWS: dict[str, list[tuple[str, str | None, str | None]]] = {
         ("UPDATE", "true", "state IN ('open', 'answered', 'conceded', 'ended')"),
     ],
     "reward": [("SELECT", "true", None), ("UPDATE", "state = 'offered'", "state IN ('offered', 'claimed')")],
+    "tip_file": [
+        ("SELECT", "true", None),
+        ("INSERT", None, "tip_id IS NULL"),
+        ("UPDATE", "tip_id IS NULL", "true"),
+        ("DELETE", "tip_id IS NULL", None),
+    ],
     "tip_message": [("SELECT", "true", None), ("INSERT", None, "author = 'reporter'")],
     "job": [("SELECT", "true", None), ("INSERT", None, f"task IN ({_TASKS})")],
 }
