@@ -216,7 +216,7 @@ def test_somebody_who_wants_no_originals_kept_leaves_none(desk: TestClient, clie
     assert [key.rpartition("/")[2] for key in kept] == ["cleaned"]
 
 
-def test_no_job_removes_a_file_that_is_still_somebodys(client: TestClient, photo: bytes) -> None:
+def test_no_job_removes_a_file_that_is_still_somebodys(desk: TestClient, client: TestClient, photo: bytes) -> None:
     tell(client, files=[("a.jpg", photo)])
     jobs.drain()
     kept = sorted(storage.keys("tips/"))
