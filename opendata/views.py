@@ -138,7 +138,7 @@ def serve(request: Request, file: File, name: str, seq: int) -> Response:
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if address := file.address:
-        return RedirectResponse(address, 307, {"Cache-Control": "public, max-age=60", "X-Ledger-Seq": str(seq)})
+        return RedirectResponse(address, 307, {"Cache-Control": "no-cache", "X-Ledger-Seq": str(seq)})
     asked = request.headers.get("range")
     if request.headers.get("if-range") not in (None, file.etag):
         asked = None

@@ -4,7 +4,6 @@ A workbook of a few kilobytes can ask for terabytes. What the child answers cros
 """
 
 import marshal
-import multiprocessing
 import os
 import resource
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,15 @@ from partners import checking, reading
 from partners.checking import Checked, Checker
 from partners.reading import Row, Unreadable
 from partners.schemes import Definition
+from portal.kit import parallel
 
 MOST_MEMORY = 1_024 * 2**20
 """Address space of the child."""
 MOST_SECONDS = 600
 """Processor time of the child; a million rows take a tenth of it."""
 AT_ONCE = 1_000
+
+parallel.preload(__name__)
 
 
 class Begun(NamedTuple):
@@ -64,7 +66,7 @@ def raw(path: Path, form: str, definition: Definition) -> Iterator[Titles | list
 
 
 def _child(work: Any, setup: tuple[str, str, str, str]) -> Iterator[tuple[Any, ...]]:
-    context = multiprocessing.get_context("spawn")
+    context = parallel.children()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(work, setup, theirs), daemon=True)
     process.start()

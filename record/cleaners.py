@@ -18,6 +18,8 @@ strings. It is pickled, so it is a module's function, or a partial of one."""
 
 _Answer = tuple[list[tuple[Any, ...]], list[int], dict[str, list[str]], list[tuple[int, str]], list[Any]]
 
+parallel.preload(__name__)
+
 
 def nothing(rows: list[CleanRow], former: dict[str, list[str]]) -> list[Any]:
     """Prepares nothing."""

@@ -80,6 +80,8 @@ Progress = Callable[[int, int | None], None]
 
 log = structlog.get_logger()
 
+parallel.preload(__name__)
+
 
 class TakenOver(Exception):
     """Another process goes on with this file."""

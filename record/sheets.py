@@ -4,7 +4,6 @@ A workbook of a few kilobytes can ask for terabytes: entries that unpack without
 a sheet. The reader holds a sheet in memory whole, so it runs where its memory has a limit, and dies alone.
 """
 
-import multiprocessing
 import resource
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from portal.kit import parallel
 from record.packing import FileBroken, FileTooLarge
 
 MAX_FILE = 128 * 2**20
@@ -20,11 +20,13 @@ MAX_MEMORY = 2 * 2**30
 """Address space of the process that reads."""
 _ROWS_AT_ONCE = 500
 
+parallel.preload(__name__)
+
 
 def rows(path: Path) -> Iterator[list[str]]:
     """Rows of the first sheet that has any, as text. Raises FileTooLarge or FileBroken."""
     _check(path)
-    context = multiprocessing.get_context("spawn")
+    context = parallel.children()
     ours, theirs = context.Pipe(duplex=False)
     reader = context.Process(target=_read, args=(str(path), theirs), daemon=True)
     reader.start()

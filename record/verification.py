@@ -28,6 +28,8 @@ _NODE = cast(Table, LedgerNode.__table__)
 
 Progress = Callable[[int, int | None], None]
 
+parallel.preload(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -7,12 +7,31 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 Kept = TypeVar("Kept")
 Work = Callable[[Any, Any], Any]
 """A module's function `work(setup, sent)`: of and to plain tuples, lists, dicts, strings and numbers (marshal)."""
+
+
+_preloaded: list[str] = []
+
+
+def preload(module: str) -> None:
+    """Have children find this module imported: said by whatever module children run functions of, when it is read."""
+    if module not in _preloaded:
+        _preloaded.append(module)
+        multiprocessing.set_forkserver_preload(_preloaded)
+
+
+def children() -> ForkServerContext:
+    """What children are started by: forked, in milliseconds, from a process that has imported what they run.
+
+    It is started with the first of them. It has no thread, connection or secret of this one, and ends with it.
+    """
+    return multiprocessing.get_context("forkserver")
 
 
 class ProcessLost(RuntimeError):
@@ -26,7 +45,7 @@ class _Worker:
     """
 
     def __init__(self, work: Work, setup: Any) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = children()
         self._pipe, theirs = context.Pipe()
         self._kept: Any = None
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs, work, setup), daemon=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from portal.kit.errors import PortalError
@@ -205,7 +205,8 @@ def is_away() -> bool:
     with _Seen.lock:
         if time.monotonic() >= _Seen.until or _Seen.of != url:
             try:
-                with suppress(ObjectMissing), _refusing():
+                # Whoever may not list is refused what is not there: that is an answer, too.
+                with suppress(ObjectMissing), _refusing(), suppress(PermissionDeniedError):
                     obstore.head(_elsewhere(url, LOOK_SECONDS, 0), "is-anybody-there")
                 _Seen.away = False
             except StorageAway:
