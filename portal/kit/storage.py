@@ -124,10 +124,10 @@ def fetch(key: str, path: Path, *, at: str = "") -> None:
                 file.write(part)
 
 
-def stream(key: str, *, at: str = "") -> Iterator[bytes]:
+def stream(key: str) -> Iterator[bytes]:
     """The object in parts, for an answer that need not hold it. Raises ObjectMissing, StorageAway."""
     with _refusing():
-        parts = obstore.get(_open(at), key).stream()
+        parts = obstore.get(_open(), key).stream()
     return (bytes(part) for part in parts)
 
 
