@@ -3,8 +3,8 @@
     make bench-plans [ENTITIES=3000000] [ENTRIES=10000000]
 
 A demonstration portal is filled, its rows are multiplied inside the database, every page is asked once to warm up and
-then measured, with the rights of the public side. A statement that takes long, or reads a large table from end to end, is printed with its plan. Everything
-happens in a temporary folder and on loopback.
+then measured, with the rights of the public side. A statement that takes long, or reads a large table from end to end,
+is printed with its plan. Everything happens in a temporary folder and on loopback.
 """
 
 import argparse
