@@ -337,7 +337,7 @@ def test_a_restore_that_was_killed_is_not_served_and_says_what_to_do(
     with elsewhere(database) as data_dir:
         killed_once(data_dir / "restore-unfinished", "restore", backup)
         for words in (("restore", backup), ("serve", "--port", free_port())):
-            assert "Empty the data folder and the database" in portal(*words, code=1)["refusal"]
+            assert "Empty the data folder, the storage and the database" in portal(*words, code=1)["refusal"]
         with pytest.raises(RestoreUnfinished):
             make(data_dir.with_name("another"))
         shutil.rmtree(data_dir)
