@@ -48,7 +48,7 @@ run: install ## fill an empty portal with made-up data and serve it at http://12
 	@exec $(BIN)/portal serve
 
 test: .venv/.dev .venv/.system lint ## install what the tests need and run them all (TESTS=tests/search for some)
-	@$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
+	@$(BIN)/pytest -n 3 --dist loadgroup $(TESTS)
 
 soak: .venv/.dev .venv/.system ## write from many processes for a minute, kill some, and see that nothing is lost
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(BIN)/pytest -q -s tests/record/test_soak.py

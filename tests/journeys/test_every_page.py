@@ -43,6 +43,7 @@ PAGES = [
     "no such page",
     "no such entity",
 ]
+ON_A_PHONE = ["target-size", "scrollable-region-focusable"]
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -51,17 +52,20 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 def test_a_page_names_itself_axe_finds_nothing_by_day_and_night_and_nothing_scrolls_sideways(
     name: str, language: str, addresses: dict[str, str], open_page: Callable[..., Page]
 ) -> None:
-    page = open_page(addresses[name], language=language, color_scheme="light")
+    """Colours are the same in both languages: looked at by day on a wide screen in one, by night on a phone in the other."""
+    by_day = language == "zh"
+    page = open_page(addresses[name], language=language, color_scheme="light" if by_day else "dark")
     assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh" else "en")
     assert page.locator("h1").count() == 1
     assert page.locator("meta[name=description]").get_attribute("content")
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    rules = {} if by_day else {"color-contrast": {"enabled": False}}
+    found = Axe().run(page, options={"resultTypes": ["violations"], "rules": rules})
     assert found.violations_count == 0, found.generate_report()
     page.set_viewport_size({"width": 390, "height": 844})
-    page.emulate_media(color_scheme="dark")
     if page.locator(".filters").count():
         page.locator(".filters > summary").click()
-    again = page.evaluate("axe.run({runOnly: ['color-contrast', 'target-size', 'scrollable-region-focusable']})")
+    wanted = ON_A_PHONE if by_day else ["color-contrast", *ON_A_PHONE]
+    again = page.evaluate("rules => axe.run({runOnly: rules})", wanted)
     assert again["violations"] == []
     page.set_viewport_size({"width": 320, "height": 900})
     assert page.evaluate(OVERFLOW) == 0
