@@ -52,7 +52,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 def test_a_page_names_itself_axe_finds_nothing_by_day_and_night_and_nothing_scrolls_sideways(
     name: str, language: str, addresses: dict[str, str], open_page: Callable[..., Page]
 ) -> None:
-    """Colours are the same in both languages: looked at by day on a wide screen in one, by night on a phone in the other."""
+    """Colours are the same in both languages: by day on a wide screen in one, by night on a phone in the other."""
     by_day = language == "zh"
     page = open_page(addresses[name], language=language, color_scheme="light" if by_day else "dark")
     assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh" else "en")
