@@ -415,6 +415,12 @@ def for_the_public(entry: FromClause) -> ColumnElement[bool]:
     return and_(entry.c.visibility == "public", entry.c.shown_from.is_(None))
 
 
+def withdrawals(session: Session, seqs: Collection[int]) -> dict[int, Mapping[str, str]]:
+    """What these withdrawals say: `data_set` and `withdrawn`, the kind and the id of what is shown no longer."""
+    said = select(_ENTRY.c.seq, _ENTRY.c.payload).where(_ENTRY.c.seq.in_(seqs), _ENTRY.c.payload.is_not(None))
+    return dict(session.execute(said)) if seqs else {}
+
+
 def changes(
     session: Session, *, after: int = -1, limit: int = 100, kinds: Collection[str] = ()
 ) -> tuple[list[Change], int | None]:
@@ -426,16 +432,16 @@ def changes(
     """
     asked = (
         select(
-            _STEP.c.seq, _STEP.c.id, _STEP.c.kind, _STEP.c.recorded_at, _ENTRY.c.payload,
+            _STEP.c.seq, _STEP.c.id, _STEP.c.kind, _STEP.c.recorded_at,
             case((_STEP_BEFORE.c.for_the_public, _STEP_BEFORE.c.id)).label("supersedes"),
         )
         .outerjoin_from(_STEP, _STEP_BEFORE, _STEP_BEFORE.c.seq == _STEP.c.supersedes)
-        .outerjoin(_ENTRY, and_(_ENTRY.c.seq == _STEP.c.seq, _STEP.c.kind == "withdrawal"))
         .where(_STEP.c.seq > after, or_(_STEP.c.for_the_public, _STEP_BEFORE.c.for_the_public))
     )  # fmt: skip
     if kinds:
         asked = asked.where(_STEP.c.kind.in_((*kinds, "withdrawal")))
     rows = session.execute(asked.order_by(_STEP.c.seq).limit(limit)).all()
+    taken_back = withdrawals(session, [row.seq for row in rows if row.kind == "withdrawal"])
     shown = {
         one.seq: one
         for one in published(
@@ -444,14 +450,14 @@ def changes(
     }
     found = []
     for row in rows:
-        withdrawal = row.kind == "withdrawal" and row.payload is not None
-        if withdrawal and kinds and row.payload["data_set"] not in kinds:
+        withdrawal = taken_back.get(row.seq)
+        if withdrawal and kinds and withdrawal["data_set"] not in kinds:
             continue
         found.append(
             Change(
                 row.seq, row.id, row.kind, row.recorded_at, shown.get(row.seq), row.supersedes,
-                row.payload["withdrawn"] if withdrawal else None,
-                row.payload["data_set"] if withdrawal else None,
+                withdrawal["withdrawn"] if withdrawal else None,
+                withdrawal["data_set"] if withdrawal else None,
             )
         )  # fmt: skip
     return found, rows[-1].seq if len(rows) == limit else None

@@ -10,7 +10,7 @@ from record import ledger, publication
 from record.models import LedgerEntry
 from record.publication import PUBLISHED
 
-AT_ONCE = 10_000
+AT_ONCE = 1_000
 
 
 def gone_since(session: Session, kind: str, after: int) -> set[str]:
@@ -18,20 +18,17 @@ def gone_since(session: Session, kind: str, after: int) -> set[str]:
     step, before = ledger.STEP, ledger.STEP.alias("before")
     is_withdrawal = step.c.kind == "withdrawal"
     asked = (
-        select(step.c.seq, step.c.kind, LedgerEntry.payload, before.c.id)
+        select(step.c.seq, step.c.kind, before.c.id)
         .outerjoin_from(step, before, before.c.seq == step.c.supersedes)
-        .outerjoin(LedgerEntry, and_(LedgerEntry.seq == step.c.seq, is_withdrawal))
         .where(or_(is_withdrawal, and_(step.c.kind == kind, step.c.supersedes.is_not(None))))
         .order_by(step.c.seq)
         .limit(AT_ONCE)
     )
     gone: set[str] = set()
     while steps := session.execute(asked.where(step.c.seq > after)).all():
-        for _, what, payload, superseded in steps:
-            if what != "withdrawal":
-                gone.add(superseded)
-            elif payload and payload["data_set"] == kind:
-                gone.add(payload["withdrawn"])
+        gone |= {superseded for _, what, superseded in steps if what != "withdrawal"}
+        taken_back = publication.withdrawals(session, [seq for seq, what, _ in steps if what == "withdrawal"])
+        gone |= {said["withdrawn"] for said in taken_back.values() if said["data_set"] == kind}
         after = steps[-1][0]
     return gone
 
@@ -42,7 +39,7 @@ def hidden_since(session: Session, after: int) -> Iterator[list[int]]:
         select(LedgerEntry.seq, LedgerEntry.kind, LedgerEntry.payload, LedgerEntry.supersedes)
         .where(or_(LedgerEntry.kind == "withdrawal", LedgerEntry.supersedes.is_not(None)))
         .order_by(LedgerEntry.seq)
-        .limit(AT_ONCE // 20)
+        .limit(AT_ONCE // 2)
     )
     while found := session.execute(steps.where(LedgerEntry.seq > after)).all():
         ids = [said["withdrawn"] for _, kind, said, _ in found if kind == "withdrawal" and said]
