@@ -418,7 +418,7 @@ def for_the_public(entry: FromClause) -> ColumnElement[bool]:
 def withdrawals(session: Session, seqs: Collection[int]) -> dict[int, Mapping[str, str]]:
     """What these withdrawals say: `data_set` and `withdrawn`, the kind and the id of what is shown no longer."""
     said = select(_ENTRY.c.seq, _ENTRY.c.payload).where(_ENTRY.c.seq.in_(seqs), _ENTRY.c.payload.is_not(None))
-    return dict(session.execute(said).tuples().all()) if seqs else {}
+    return {row.seq: row.payload for row in session.execute(said)} if seqs else {}
 
 
 def changes(
